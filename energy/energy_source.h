@@ -1,0 +1,61 @@
+#pragma once
+// A meter of joules behind one small interface, and the honest way to say that there is none.
+// Absence is a Probe without a source and with a reason: never zero, never an estimate.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tern::energy {
+
+// What a domain's counter covers, by its name in the meter (energy.md section 1.9 gives the nesting).
+enum class DomainKind : std::uint8_t { kPsys, kPackage, kCore, kUncore, kDram, kRail, kWall, kOther };
+
+struct Domain {
+  std::string name;                 // "package-0", "package-0/dram", "psys"
+  DomainKind kind = DomainKind::kOther;
+  double joules_per_count = 1e-6;   // of the raw counter
+  std::uint64_t modulus = 0;        // raw counts after which the counter restarts at 0; 0: never
+  double max_power_w = 1000;        // plausibility ceiling
+  double update_s = 1e-3;           // how often the counter moves
+  bool included = false;            // in the default total (package + dram)
+  std::string why_excluded;         // set when not included
+};
+
+struct SourceInfo {
+  std::string name;                 // "powercap", "perf", …
+  std::string detail;               // path, PMU
+  std::vector<Domain> domains;
+  std::string coverage;             // "1 of 1 packages + dram", "2 of 2 packages, no dram domain"
+  bool attributed = false;          // answers inside a virtual machine: somebody's share, not a meter
+};
+
+// One raw reading of one domain. error is an errno value, 0 when raw is good.
+struct Reading {
+  std::uint64_t raw = 0;
+  std::int64_t time_ns = 0;  // CLOCK_MONOTONIC_RAW, midpoint of the read
+  int error = 0;
+};
+
+class EnergySource {
+ public:
+  virtual ~EnergySource() = default;
+  virtual const SourceInfo& info() const noexcept = 0;
+  // Fills one Reading per domain, in info().domains order. Does not throw; errors are values.
+  virtual void read(std::span<Reading> readings) noexcept = 0;
+};
+
+// The outcome of looking for one meter.
+struct Probe {
+  std::string name;                        // "powercap"
+  std::unique_ptr<EnergySource> source;    // null when unusable
+  std::string why_not;                     // set when unusable: what was tried, what the system said
+  std::string remedy;                      // what to type to make it usable; may be empty
+};
+
+// Every meter this build knows, usable or not, preferred first. sysroot replaces "/" for sysfs and procfs.
+std::vector<Probe> probe_all(const std::string& sysroot = "/");
+
+}  // namespace tern::energy

@@ -1,0 +1,15 @@
+#pragma once
+// The one exception type of this folder: bad input or environment (a truncated model, a prompt longer
+// than the context, logits that are not finite). The message is one sentence: what, where, expected, got.
+
+#include <stdexcept>
+#include <string>
+
+namespace tern::engine {
+
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace tern::engine

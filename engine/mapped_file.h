@@ -1,0 +1,27 @@
+#pragma once
+// A whole file, memory-mapped read-only (RAII). Throws Error when it cannot be opened, is a folder or
+// is empty. A file that shrinks while mapped raises SIGBUS on access, as with every mmap.
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+
+namespace tern::engine {
+
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace tern::engine

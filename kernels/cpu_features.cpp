@@ -1,0 +1,96 @@
+#include "kernels/cpu_features.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <xmmintrin.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+namespace tern::kernels {
+namespace {
+
+constexpr std::uint32_t bit(Feature feature) { return static_cast<std::uint32_t>(feature); }
+
+#if defined(__x86_64__)
+
+struct Leaf {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+Leaf cpuid(unsigned leaf, unsigned subleaf) noexcept {
+  Leaf r;
+  if (__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx) == 0) return {};
+  return r;
+}
+
+// The register state the operating system saves; only to be asked when CPUID says OSXSAVE.
+std::uint64_t xgetbv0() noexcept {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<std::uint64_t>(high) << 32) | low;
+}
+
+constexpr bool all(std::uint64_t value, std::uint64_t mask) { return (value & mask) == mask; }
+
+// Bit numbers: Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E.
+std::uint32_t detect_x86() noexcept {
+  const Leaf one = cpuid(1, 0);
+  const bool os_saves = (one.ecx & (1u << 27)) != 0;
+  if (!os_saves) return 0;
+  const std::uint64_t xcr0 = xgetbv0();
+  const Leaf seven = cpuid(7, 0);
+  std::uint32_t bits = 0;
+  const bool fma_f16c_avx = all(one.ecx, (1u << 12) | (1u << 29) | (1u << 28));
+  const bool avx2 = fma_f16c_avx && (seven.ebx & (1u << 5)) != 0 && all(xcr0, 0x6);
+  if (avx2) bits |= bit(Feature::kAvx2);
+  const std::uint32_t f_dq_bw_vl = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
+  if (avx2 && all(seven.ebx, f_dq_bw_vl) && (seven.ecx & (1u << 11)) != 0 && all(xcr0, 0xe6)) {
+    bits |= bit(Feature::kAvx512Vnni);
+  }
+  return bits;
+}
+
+#endif
+
+}  // namespace
+
+CpuFeatures detect_cpu() noexcept {
+#if defined(__x86_64__)
+  return {detect_x86()};
+#elif defined(__aarch64__)
+  const unsigned long caps = getauxval(AT_HWCAP);
+  std::uint32_t bits = 0;
+  if ((caps & HWCAP_ASIMD) != 0) bits |= bit(Feature::kNeon);
+  if ((caps & HWCAP_ASIMD) != 0 && (caps & HWCAP_ASIMDDP) != 0) bits |= bit(Feature::kDotprod);
+  return {bits};
+#else
+  return {};
+#endif
+}
+
+std::string why_not(Feature feature, CpuFeatures cpu) {
+  if (cpu.has(feature)) return "";
+  const char* what = "this feature";
+  switch (feature) {
+    case Feature::kNone: return "";
+    case Feature::kAvx2: what = "AVX2 with FMA and F16C"; break;
+    case Feature::kAvx512Vnni: what = "AVX-512 F, BW, DQ, VL and VNNI"; break;
+    case Feature::kNeon: what = "Advanced SIMD"; break;
+    case Feature::kDotprod: what = "the dot-product instructions (DotProd)"; break;
+  }
+  return std::string("the CPU or its operating system lacks ") + what;
+}
+
+void reset_float_mode() noexcept {
+#if defined(__x86_64__)
+  _mm_setcsr(0x1f80);  // all exceptions masked, nearest even, no FTZ, no DAZ
+#elif defined(__aarch64__)
+  const std::uint64_t fpcr = 0;
+  __asm__ volatile("msr fpcr, %0" ::"r"(fpcr));
+#endif
+}
+
+}  // namespace tern::kernels

@@ -1,0 +1,36 @@
+#pragma once
+// What this CPU *and* its operating system let us execute: CPUID with XGETBV on x86-64, getauxval on
+// ARM64. A set of feature levels, each the bundle of bits one kernels row needs.
+
+#include <cstdint>
+#include <string>
+
+namespace tern::kernels {
+
+enum class Feature : std::uint32_t {
+  kNone = 0,
+  kAvx2 = 1u << 0,        // AVX2, FMA, F16C, and the OS saves YMM state
+  kAvx512Vnni = 1u << 1,  // AVX-512 F/BW/DQ/VL/VNNI, and the OS saves ZMM state
+  kNeon = 1u << 2,        // Advanced SIMD (every ARMv8-A)
+  kDotprod = 1u << 3,     // SDOT/UDOT (ARMv8.2-A DotProd)
+};
+
+struct CpuFeatures {
+  std::uint32_t bits = 0;
+  bool has(Feature feature) const noexcept {
+    const auto mask = static_cast<std::uint32_t>(feature);
+    return (bits & mask) == mask;
+  }
+};
+
+// Thread-safe; asks the hardware each time.
+CpuFeatures detect_cpu() noexcept;
+
+// One phrase on why `feature` is not usable here ("the CPU lacks AVX-512 VNNI"), empty when it is.
+std::string why_not(Feature feature, CpuFeatures cpu);
+
+// Round to nearest even, denormals kept, on the calling thread. Some libraries switch flush-to-zero on
+// for a whole process, which would change answers: every worker thread calls this once at its start.
+void reset_float_mode() noexcept;
+
+}  // namespace tern::kernels

@@ -1,0 +1,42 @@
+#include "kernels/dispatch.h"
+
+namespace tern::kernels {
+namespace {
+
+// Best first; the last row needs nothing, so selection cannot fail. A row that improves only some
+// families borrows the others from the row below it.
+constinit const KernelTable kTables[] = {
+#if defined(__x86_64__)
+    {"avx512vnni", Feature::kAvx512Vnni, avx512vnni::kTernary, avx512::kHalf, avx512::kQuantize,
+     avx512::kVector, avx512::kAttention},
+    {"avx2", Feature::kAvx2, avx2::kTernary, avx2::kHalf, avx2::kQuantize, avx2::kVector,
+     avx2::kAttention},
+#elif defined(__aarch64__)
+    {"dotprod", Feature::kDotprod, dotprod::kTernary, neon::kHalf, neon::kQuantize, neon::kVector,
+     neon::kAttention},
+    {"neon", Feature::kNeon, neon::kTernary, neon::kHalf, neon::kQuantize, neon::kVector,
+     neon::kAttention},
+#endif
+    {"scalar", Feature::kNone, scalar::kTernary, scalar::kHalf, scalar::kQuantize, scalar::kVector,
+     scalar::kAttention},
+};
+
+}  // namespace
+
+std::span<const KernelTable> compiled_tables() noexcept { return kTables; }
+
+const KernelTable& select_table(CpuFeatures cpu) noexcept {
+  for (const KernelTable& table : kTables) {
+    if (cpu.has(table.required)) return table;
+  }
+  return kTables[std::size(kTables) - 1];
+}
+
+const KernelTable* find_table(std::string_view name) noexcept {
+  for (const KernelTable& table : kTables) {
+    if (name == table.name) return &table;
+  }
+  return nullptr;
+}
+
+}  // namespace tern::kernels

@@ -1,0 +1,72 @@
+#pragma once
+// Int8 activations times ternary weights, accumulated exactly in int32, so that every implementation
+// agrees with scalar bit for bit in any order of summation.
+//
+// Packed layout "t2" (all rows share it today; it belongs to the kernels, never to a file):
+// 16 matrix rows form a row block; 16 columns of it form one 64-byte line. Line byte 4*r + c holds, in
+// bits 2j and 2j+1, the code (trit + 1) of row r and column 16*line + 4*j + c, for j, c in 0..3. A shift
+// and a mask thus turn one line into four registers of "16 rows x 4 columns" of unsigned bytes, the
+// operand of VPDPBUSD / SDOT with four broadcast activations, and no horizontal add is needed. Missing
+// rows and columns hold code 1 (zero). Blocks follow each other; lines of a block are contiguous.
+//
+// Arithmetic (BitNet b1.58, W1.58A8): y[r] = float(sum_k trit[r][k] * q[k]) * scale, one rounding of the
+// int32 to binary32 and one multiplication; the caller passes scale = weight_scale / activation_scale.
+// Kernels compute the sum as sum(code * q) - sum(q); the second sum comes with the quantised row.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tern::kernels {
+
+// Quantised rows are 64-byte aligned and zero-padded to a multiple of this many columns.
+inline constexpr std::int64_t kQuantizedAlign = 64;
+
+// |sum| <= cols * 2 * 128 must fit int32.
+inline constexpr std::int64_t kMaxTernaryCols = std::int64_t{1} << 22;
+
+// A matrix of shape (rows, cols) in the layout above.
+struct TernaryMatrix {
+  const std::uint8_t* packed;  // packed_bytes(rows, cols), 64-byte aligned
+  std::int64_t rows;
+  std::int64_t cols;
+};
+
+// A batch of quantised activation rows.
+struct QuantizedBatch {
+  const std::int8_t* q;      // (tokens, stride); any int8 value, -128 included
+  std::int64_t stride;       // a multiple of kQuantizedAlign, >= cols; zeros behind cols
+  const std::int32_t* sums;  // (tokens): sum of each row of q
+  const float* scales;       // (tokens): weight_scale / activation_scale of each row
+  std::int64_t tokens;
+};
+
+// All functions: pure, no allocation, safe to call from many threads on disjoint row ranges.
+// Row ranges [begin, end) start on a multiple of row_block and end on one or at `rows`.
+struct TernaryKernels {
+  std::int64_t row_block;
+
+  std::size_t (*packed_bytes)(std::int64_t rows, std::int64_t cols) noexcept;
+
+  // trits: (end - begin, cols), each -1, 0 or 1: rows [begin, end) of the matrix. Writes their blocks.
+  void (*pack)(const std::int8_t* trits, std::int64_t begin, std::int64_t end, std::int64_t rows,
+               std::int64_t cols, std::uint8_t* packed) noexcept;
+
+  // The inverse, one row: trits (cols).
+  void (*unpack_row)(const TernaryMatrix& w, std::int64_t row, std::int8_t* trits) noexcept;
+
+  // y[r] for r in [begin, end), y indexed from row 0. x.tokens must be 1.
+  void (*gemv)(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t begin,
+               std::int64_t end) noexcept;
+
+  // y[t * y_stride + r] for every token t and r in [begin, end).
+  void (*gemm)(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t y_stride,
+               std::int64_t begin, std::int64_t end) noexcept;
+};
+
+namespace scalar { extern const TernaryKernels kTernary; }
+namespace avx2 { extern const TernaryKernels kTernary; }
+namespace avx512vnni { extern const TernaryKernels kTernary; }
+namespace neon { extern const TernaryKernels kTernary; }
+namespace dotprod { extern const TernaryKernels kTernary; }
+
+}  // namespace tern::kernels
