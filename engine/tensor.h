@@ -24,7 +24,8 @@ std::string_view name(DType type) noexcept;  // "f32", "i2_s", …
 struct TensorView {
   std::string name;
   DType type = DType::kF32;
-  std::vector<std::int64_t> shape;  // outermost first: (rows, cols) of a matrix; every dimension >= 1
+  std::vector<std::int64_t> shape;  // outermost first: (rows, cols) of a matrix; dimensions >= 1,
+                                    // but safetensors may also hold empty tensors (a dimension 0)
   std::span<const std::byte> bytes;
 
   std::int64_t elements() const noexcept {
@@ -36,5 +37,8 @@ struct TensorView {
 
 // "i2_s (2560, 2560)", for messages.
 std::string describe(const TensorView& tensor);
+
+// A name from a file in single quotes, made fit to print: unprintable bytes as \xNN, cut when too long.
+std::string quote_name(std::string_view name);
 
 }  // namespace tern::engine
