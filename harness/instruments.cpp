@@ -1,0 +1,42 @@
+#include "harness/instruments.h"
+
+#include <time.h>
+
+namespace tern::harness {
+
+namespace {
+
+std::int64_t read_clock(clockid_t id) {
+  timespec now{};
+  clock_gettime(id, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
+MachineInstruments::MachineInstruments(energy::EnergyMeter& meter,
+                                       const std::vector<int>& thread_ids)
+    : meter_(meter), counters_(thread_ids) {}
+
+std::int64_t MachineInstruments::unix_ns() { return read_clock(CLOCK_REALTIME); }
+std::int64_t MachineInstruments::monotonic_ns() { return read_clock(CLOCK_MONOTONIC_RAW); }
+
+// A signal ends the rest early: the study then sees that it was asked to stop.
+void MachineInstruments::rest(int seconds) {
+  const timespec time{.tv_sec = seconds, .tv_nsec = 0};
+  nanosleep(&time, nullptr);
+}
+
+// The counters are innermost: reading a meter may cost system calls that should not be counted as
+// work.
+void MachineInstruments::start() {
+  meter_.start();
+  counters_.start();
+}
+
+void MachineInstruments::stop(Trial& trial) {
+  trial.counters = counters_.stop();
+  trial.energy = meter_.stop();
+}
+
+}  // namespace tern::harness

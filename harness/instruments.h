@@ -1,0 +1,31 @@
+#pragma once
+// The clocks, the joule meter and the event counters of this machine, for one study.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "energy/energy_meter.h"
+#include "energy/perf_counters.h"
+#include "harness/study.h"
+
+namespace tern::harness {
+
+class MachineInstruments final : public Instruments {
+ public:
+  // Counts events of these kernel threads (engine::ThreadPool::thread_ids). `meter` must outlive
+  // this.
+  MachineInstruments(energy::EnergyMeter& meter, const std::vector<int>& thread_ids);
+
+  std::int64_t unix_ns() override;
+  std::int64_t monotonic_ns() override;
+  void rest(int seconds) override;
+  void start() override;
+  void stop(Trial& trial) override;
+
+ private:
+  energy::EnergyMeter& meter_;
+  energy::PerfCounters counters_;
+};
+
+}  // namespace tern::harness

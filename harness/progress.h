@@ -1,0 +1,43 @@
+#pragma once
+// Progress of a study for whoever watches: one bar with the time left on a terminal, a few plain
+// lines elsewhere (a log wants no carriage returns). Goes to stderr; stdout carries results only.
+
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+
+#include "harness/study.h"
+
+namespace tern::harness {
+
+class Progress {
+ public:
+  // every_trial: without a terminal, one line per trial instead of one per test.
+  Progress(std::ostream& out, bool terminal, bool every_trial);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // A sentence of its own (a warning, a decision); it clears the bar first.
+  void note(const std::string& sentence);
+  // What takes a while before the first trial: "loading …". On a terminal it is overwritten.
+  void phase(const std::string& doing);
+
+  // elapsed_ns: since the first trial began.
+  void step(const StudyStep& step, std::int64_t elapsed_ns);
+  void clear();  // removes the bar
+
+ private:
+  void draw(const std::string& line);
+
+  std::ostream& out_;
+  bool terminal_;
+  bool every_trial_;
+  std::size_t drawn_ = 0;  // columns on the screen
+  std::string last_test_;
+};
+
+// "1:05" or "2:03:04".
+std::string duration_text(std::int64_t seconds);
+
+}  // namespace tern::harness

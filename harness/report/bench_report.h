@@ -1,0 +1,89 @@
+#pragma once
+// The plain result of a benchmark between whoever ran it and the writers: one row per subject and
+// test, one comparison per test, derived from raw trials. Writers format it and compute nothing.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/statistics.h"
+#include "harness/subject.h"
+#include "harness/trial.h"
+
+namespace tern::harness {
+
+// What a row knows of its subject.
+struct SubjectFacts {
+  std::string name;         // "ternary", "baseline"
+  std::string model;        // as the user gave it
+  std::string description;  // llama-bench's model_type
+  std::int64_t bytes = 0;
+  std::int64_t parameters = 0;
+  bool mapped = false;  // read from a file (llama-bench's load_mode)
+};
+
+// What the rows of one configuration share.
+struct RunFacts {
+  std::string build_commit;
+  int build_number = 0;
+  std::string cpu;
+  std::string kernels;
+  std::string record_id;
+  int threads = 0, batch = 0, ubatch = 0, poll = 0;
+  std::string type_k, type_v;
+  double read_bandwidth = 0;  // bytes per second at this thread count; 0: not measured
+  std::string no_ratio;       // why there is no baseline; empty when there is one
+};
+
+// Derived from those trials whose energy was measured.
+struct EnergyFigures {
+  energy::Status status = energy::Status::kNotMeasured;
+  std::string why, source, coverage;
+  int trials = 0;  // with energy
+  double j_per_token = 0, watts = 0, tokens_per_j = 0;
+};
+
+struct BenchRow {
+  SubjectFacts subject;
+  RunFacts run;
+  TestCase test;
+  std::int64_t start_unix_ns = 0;  // of the first trial
+  std::vector<std::int64_t> samples_ns;
+  std::vector<double> samples_ts;  // tokens per second
+  Summary ns, ts;
+  double bytes_per_token = 0;
+  double bytes_per_s = 0;
+  std::optional<double> roofline_share;
+  EnergyFigures energy;
+  std::string logits_hash;
+  // On rows of the first subject; without a value, why_no_ratio says why.
+  std::optional<PairedRatio> ratio;
+  std::string why_no_ratio;
+};
+
+// First subject over second, pair by pair.
+struct BenchComparison {
+  RunFacts run;
+  std::string test;
+  std::string first, second;
+  PairedRatio speed;  // ratio of tokens per second
+  std::optional<PairedRatio>
+      joules;  // ratio of joules per token, over pairs measured on both sides
+  std::string why_no_joules;
+  double power_ratio = 0;  // meaningful with joules
+  double saving = 0;       // 1 - power_ratio / speed: the share of energy saved
+};
+
+struct BenchReport {
+  std::vector<BenchRow> rows;
+  std::vector<BenchComparison> comparisons;
+  std::vector<std::string>
+      notes;  // what the reader must know beside the numbers, one sentence each
+};
+
+// Adds one configuration. subjects: the first is compared with the second, if there is one.
+void add_trials(BenchReport& report, const RunFacts& run, const std::vector<SubjectFacts>& subjects,
+                const std::vector<TestCase>& tests, const std::vector<Trial>& trials);
+
+}  // namespace tern::harness

@@ -1,0 +1,104 @@
+#include "harness/report/fields.h"
+
+#include <time.h>
+
+#include <cmath>
+#include <optional>
+
+namespace tern::harness {
+
+namespace {
+
+constexpr std::int64_t kZero = 0;
+
+Field figure(const char* name, std::optional<double> value) {
+  return {name, value.value_or(0.0), !value.has_value()};
+}
+
+}  // namespace
+
+std::string utc_time(std::int64_t unix_ns) {
+  const time_t time = static_cast<time_t>(unix_ns / 1'000'000'000);
+  tm parts{};
+  gmtime_r(&time, &parts);
+  char text[32];
+  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+// Names, types and order of llama-bench's printers (version 0104b151c56d). What concerns GPUs and
+// options that this program lacks has the value llama-bench gives on a CPU-only build.
+std::vector<Field> llama_bench_fields(const BenchRow& row) {
+  const RunFacts& run = row.run;
+  return {
+      {"build_commit", run.build_commit},
+      {"build_number", std::int64_t{run.build_number}},
+      {"cpu_info", run.cpu},
+      {"gpu_info", std::string()},
+      {"backends", std::string("CPU")},
+      {"model_filename", row.subject.model},
+      {"model_type", row.subject.description},
+      {"model_size", row.subject.bytes},
+      {"model_n_params", row.subject.parameters},
+      {"n_batch", std::int64_t{run.batch}},
+      {"n_ubatch", std::int64_t{run.ubatch}},
+      {"n_threads", std::int64_t{run.threads}},
+      {"cpu_mask", std::string("0x0")},
+      {"cpu_strict", false},
+      {"poll", std::int64_t{run.poll}},
+      {"type_k", run.type_k},
+      {"type_v", run.type_v},
+      {"n_gpu_layers", kZero},
+      {"n_cpu_moe", kZero},
+      {"split_mode", std::string("layer")},
+      {"main_gpu", kZero},
+      {"no_kv_offload", false},
+      {"flash_attn", kZero},
+      {"devices", std::string("auto")},
+      {"tensor_split", std::string("0.00")},
+      {"tensor_buft_overrides", std::string("none")},
+      {"load_mode", std::string(row.subject.mapped ? "mmap" : "none")},
+      {"embeddings", false},
+      {"no_op_offload", kZero},
+      {"no_host", false},
+      {"fit_target", kZero},
+      {"fit_min_ctx", kZero},
+      {"n_prompt", std::int64_t{row.test.prompt}},
+      {"n_gen", std::int64_t{row.test.gen}},
+      {"n_depth", std::int64_t{row.test.depth}},
+      {"test_time", utc_time(row.start_unix_ns)},
+      {"avg_ns", static_cast<std::int64_t>(std::llround(row.ns.mean))},
+      {"stddev_ns", static_cast<std::int64_t>(std::llround(row.ns.stddev))},
+      {"avg_ts", row.ts.mean},
+      {"stddev_ts", row.ts.stddev},
+  };
+}
+
+std::vector<Field> tern_fields(const BenchRow& row) {
+  const bool energy = row.energy.status != energy::Status::kNotMeasured;
+  const auto when = [](bool there, double value) {
+    return there ? std::optional<double>(value) : std::nullopt;
+  };
+  const PairedRatio ratio = row.ratio.value_or(PairedRatio{});
+  return {
+      {"tern_record", row.run.record_id},
+      {"tern_subject", row.subject.name},
+      {"tern_kernels", row.run.kernels},
+      {"tern_bytes_per_token", row.bytes_per_token},
+      {"tern_gb_per_s", row.bytes_per_s * 1e-9},
+      figure("tern_roofline_share", row.roofline_share),
+      {"tern_energy_status", std::string(energy::name(row.energy.status))},
+      {"tern_energy_why", row.energy.why},
+      figure("tern_j_per_token", when(energy, row.energy.j_per_token)),
+      figure("tern_w", when(energy, row.energy.watts)),
+      figure("tern_tokens_per_j", when(energy, row.energy.tokens_per_j)),
+      {"tern_logits_hash", row.logits_hash},
+      figure("tern_ratio", when(row.ratio.has_value(), ratio.value)),
+      figure("tern_ratio_low", when(ratio.has_interval, ratio.low)),
+      figure("tern_ratio_high", when(ratio.has_interval, ratio.high)),
+      {"tern_ratio_pairs", std::int64_t{ratio.pairs}},
+      {"tern_ratio_why", row.why_no_ratio},
+  };
+}
+
+}  // namespace tern::harness

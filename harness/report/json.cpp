@@ -1,0 +1,101 @@
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "harness/record.h"
+#include "harness/report/fields.h"
+#include "harness/report/writer.h"
+
+namespace tern::harness {
+
+namespace {
+
+using Json = nlohmann::ordered_json;  // llama-bench's order of fields
+
+Json energy_json(const EnergyFigures& energy) {
+  Json json;
+  json["status"] = energy::name(energy.status);
+  if (!energy.why.empty()) json["why"] = energy.why;
+  if (energy.status == energy::Status::kNotMeasured) return json;
+  json["source"] = energy.source;
+  json["coverage"] = energy.coverage;
+  json["trials"] = energy.trials;
+  json["j_per_token"] = energy.j_per_token;
+  json["w"] = energy.watts;
+  json["tokens_per_j"] = energy.tokens_per_j;
+  return json;
+}
+
+Json ratio_json(const BenchRow& row) {
+  Json json = Json::object();
+  if (!row.ratio.has_value()) {
+    json["why"] = row.why_no_ratio;
+    return json;
+  }
+  json["value"] = row.ratio->value;
+  if (row.ratio->has_interval) {
+    json["low"] = row.ratio->low;
+    json["high"] = row.ratio->high;
+  } else {
+    json["why"] = "one pair gives no interval";
+  }
+  json["pairs"] = row.ratio->pairs;
+  return json;
+}
+
+Json tern_json(const BenchRow& row) {
+  Json json;
+  json["schema"] = kRecordSchema;
+  json["record"] = row.run.record_id;
+  json["subject"] = row.subject.name;
+  json["kernels"] = row.run.kernels;
+  json["energy"] = energy_json(row.energy);
+  json["bytes_per_token"] = row.bytes_per_token;
+  json["gb_per_s"] = row.bytes_per_s * 1e-9;
+  if (row.roofline_share.has_value()) json["roofline_share"] = *row.roofline_share;
+  json["logits_hash"] = row.logits_hash;
+  if (row.ratio.has_value() || !row.why_no_ratio.empty())
+    json["ratio_to_baseline"] = ratio_json(row);
+  return json;
+}
+
+Json row_json(const BenchRow& row) {
+  Json json;
+  for (const Field& field : llama_bench_fields(row)) {
+    std::visit([&](const auto& value) { json[field.name] = value; }, field.value);
+  }
+  json["samples_ns"] = row.samples_ns;
+  json["samples_ts"] = row.samples_ts;
+  json["tern"] = tern_json(row);
+  return json;
+}
+
+// Text from files and from the system need not be UTF-8; JSON must be.
+std::string dump(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+class JsonWriter final : public ReportWriter {
+ public:
+  explicit JsonWriter(bool one_row_per_line) : one_row_per_line_(one_row_per_line) {}
+
+  void write(const BenchReport& report, std::ostream& out) const override {
+    Json rows = Json::array();
+    for (const BenchRow& row : report.rows) rows.push_back(row_json(row));
+    if (!one_row_per_line_) {
+      out << dump(rows, 2) << '\n';
+      return;
+    }
+    for (const Json& row : rows) out << dump(row, -1) << '\n';
+  }
+
+ private:
+  bool one_row_per_line_;
+};
+
+}  // namespace
+
+std::unique_ptr<ReportWriter> make_json_writer(bool one_row_per_line) {
+  return std::make_unique<JsonWriter>(one_row_per_line);
+}
+
+}  // namespace tern::harness

@@ -1,0 +1,240 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ostream>
+#include <string_view>
+
+#include "harness/bench_options.h"
+#include "harness/report/writer.h"
+
+namespace tern::harness {
+
+namespace {
+
+constexpr const char* kNotMeasured = "n/m";
+
+// Columns of a table; the first one is aligned left, and so are those said to be.
+struct Column {
+  std::string title;
+  std::size_t width = 0;  // at least
+  bool left = false;
+};
+
+// Code points, so that "±" takes one place.
+std::size_t display_width(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
+}
+
+class Table {
+ public:
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+
+  // A '|' inside a cell would end it.
+  void add(std::vector<std::string> cells) {
+    for (std::string& cell : cells) {
+      for (std::size_t at = 0; (at = cell.find('|', at)) != std::string::npos; at += 2)
+        cell.insert(at, "\\");
+    }
+    rows_.push_back(std::move(cells));
+  }
+
+  void write(std::ostream& out) {
+    std::vector<std::string> titles;
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      Column& column = columns_[i];
+      column.width = std::max(column.width, display_width(column.title));
+      for (const auto& row : rows_) column.width = std::max(column.width, display_width(row[i]));
+      titles.push_back(column.title);
+    }
+    line(out, titles);
+    out << '|';
+    for (const Column& column : columns_) {
+      out << ' ' << std::string(column.width - (column.left ? 0 : 1), '-')
+          << (column.left ? " |" : ": |");
+    }
+    out << '\n';
+    for (const auto& row : rows_) line(out, row);
+  }
+
+ private:
+  void line(std::ostream& out, const std::vector<std::string>& cells) const {
+    out << '|';
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const std::string space(columns_[i].width - display_width(cells[i]), ' ');
+      out << ' ' << (columns_[i].left ? cells[i] + space : space + cells[i]) << " |";
+    }
+    out << '\n';
+  }
+
+  std::vector<Column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string size_text(std::int64_t bytes) {
+  const double mib = static_cast<double>(bytes) / 1048576;
+  return mib < 1024 ? fmt::format("{:.2f} MiB", mib) : fmt::format("{:.2f} GiB", mib / 1024);
+}
+
+std::string parameters_text(std::int64_t n) {
+  const double millions = static_cast<double>(n) * 1e-6;
+  return millions < 1000 ? fmt::format("{:.2f} M", millions)
+                         : fmt::format("{:.2f} B", millions * 1e-3);
+}
+
+// A parameter that gets a column only when some row differs from llama-bench's default.
+struct Parameter {
+  const char* name;
+  std::string (*text)(const RunFacts&);
+  std::string default_text;
+};
+
+std::vector<Parameter> shown_parameters(const std::vector<BenchRow>& rows) {
+  const std::vector<Parameter> all = {
+      {"n_batch", [](const RunFacts& run) { return fmt::format("{}", run.batch); },
+       fmt::format("{}", kDefaultBatch)},
+      {"n_ubatch", [](const RunFacts& run) { return fmt::format("{}", run.ubatch); },
+       fmt::format("{}", kDefaultUbatch)},
+      {"poll", [](const RunFacts& run) { return fmt::format("{}", run.poll); },
+       fmt::format("{}", kDefaultPoll)},
+      {"type_k", [](const RunFacts& run) { return run.type_k; }, "f16"},
+      {"type_v", [](const RunFacts& run) { return run.type_v; }, "f16"},
+  };
+  std::vector<Parameter> shown;
+  for (const Parameter& parameter : all) {
+    if (std::any_of(rows.begin(), rows.end(), [&](const BenchRow& row) {
+          return parameter.text(row.run) != parameter.default_text;
+        })) {
+      shown.push_back(parameter);
+    }
+  }
+  return shown;
+}
+
+bool metered(const EnergyFigures& energy) { return energy.status == energy::Status::kMeasured; }
+
+std::string figure(bool there, double value, int decimals) {
+  return there ? fmt::format("{:.{}f}", value, decimals) : kNotMeasured;
+}
+
+// Base columns are llama-bench's, in its order and widths; ours stand between `test` and `t/s`.
+void write_rows(const std::vector<BenchRow>& rows, std::ostream& out) {
+  const std::vector<Parameter> parameters = shown_parameters(rows);
+  std::vector<Column> columns = {
+      {"model", 30, true}, {"size", 10}, {"params", 10}, {"backend", 10, true}, {"threads", 7}};
+  for (const Parameter& parameter : parameters) columns.push_back({parameter.name, 8});
+  for (const char* title :
+       {"test", "subject", "GB/s", "% of read bw", "J/tok", "W", "tok/J", "t/s"}) {
+    columns.push_back({title, std::string_view(title) == "test" ? 15u : 6u});
+  }
+  columns.back().width = 20;
+  Table table(std::move(columns));
+  for (const BenchRow& row : rows) {
+    const bool energy = metered(row.energy);
+    std::vector<std::string> cells = {row.subject.description, size_text(row.subject.bytes),
+                                      parameters_text(row.subject.parameters), "CPU",
+                                      fmt::format("{}", row.run.threads)};
+    for (const Parameter& parameter : parameters) cells.push_back(parameter.text(row.run));
+    cells.insert(cells.end(),
+                 {row.test.name(), row.subject.name, fmt::format("{:.2f}", row.bytes_per_s * 1e-9),
+                  figure(row.roofline_share.has_value(), row.roofline_share.value_or(0) * 100, 1),
+                  figure(energy, row.energy.j_per_token, 4), figure(energy, row.energy.watts, 2),
+                  figure(energy, row.energy.tokens_per_j, 3),
+                  fmt::format("{:.2f} ± {:.2f}", row.ts.mean, row.ts.stddev)});
+    table.add(std::move(cells));
+  }
+  table.write(out);
+}
+
+std::string interval(const PairedRatio& ratio) {
+  return ratio.has_interval ? fmt::format("{:.3f} to {:.3f}", ratio.low, ratio.high)
+                            : "n/m: one pair";
+}
+
+void write_comparisons(const std::vector<BenchComparison>& comparisons, std::ostream& out) {
+  const std::string title =
+      fmt::format("{} / {} t/s", comparisons.front().first, comparisons.front().second);
+  Table table({{"test", 15, true},
+               {"threads", 7},
+               {title},
+               {"95 % interval", 16},
+               {"pairs", 5},
+               {"J/tok ratio"},
+               {"95 % interval", 16},
+               {"energy saved = 1 - (W ratio) / (t/s ratio)"}});
+  for (const BenchComparison& c : comparisons) {
+    std::vector<std::string> cells = {c.test, fmt::format("{}", c.run.threads),
+                                      fmt::format("{:.3f}", c.speed.value), interval(c.speed),
+                                      fmt::format("{}", c.speed.pairs)};
+    if (c.joules.has_value()) {
+      cells.insert(cells.end(), {fmt::format("{:.3f}", c.joules->value), interval(*c.joules),
+                                 fmt::format("{:.1f} % = 1 - {:.3f} / {:.3f}", c.saving * 100,
+                                             c.power_ratio, c.power_ratio / c.joules->value)});
+    } else {
+      cells.insert(cells.end(), {kNotMeasured, kNotMeasured, kNotMeasured});
+    }
+    table.add(std::move(cells));
+  }
+  table.write(out);
+}
+
+void add_once(std::vector<std::string>& lines, std::string line) {
+  if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
+}
+
+// Why figures are missing and what they rest on, each reason once.
+std::vector<std::string> footnotes(const BenchReport& report) {
+  std::vector<std::string> lines;
+  for (const BenchRow& row : report.rows) {
+    const EnergyFigures& energy = row.energy;
+    if (energy.status == energy::Status::kAttributed) {
+      add_once(lines, fmt::format("energy: not measured: {} only attributes a share ({})",
+                                  energy.source, energy.coverage));
+    } else if (!metered(energy)) {
+      add_once(lines, "energy: not measured: " + energy.why);
+    } else {
+      add_once(lines, fmt::format("energy: measured by {} ({})", energy.source, energy.coverage));
+      if (!energy.why.empty())
+        add_once(lines, "energy: not measured in some repetitions: " + energy.why);
+    }
+  }
+  for (const BenchRow& row : report.rows) {
+    if (!row.why_no_ratio.empty()) add_once(lines, "ratio: not measured: " + row.why_no_ratio);
+  }
+  for (const BenchRow& row : report.rows) {
+    if (row.run.read_bandwidth > 0) {
+      add_once(lines, fmt::format("read bandwidth: {:.2f} GB/s with {} thread{}, measured",
+                                  row.run.read_bandwidth * 1e-9, row.run.threads,
+                                  row.run.threads == 1 ? "" : "s"));
+    }
+  }
+  for (const BenchRow& row : report.rows) {
+    add_once(lines, fmt::format("logits hash: {} {} ({}, kernels {})", row.subject.name,
+                                row.logits_hash, row.subject.model, row.run.kernels));
+  }
+  for (const std::string& note : report.notes) add_once(lines, "note: " + note);
+  return lines;
+}
+
+class MarkdownWriter final : public ReportWriter {
+ public:
+  void write(const BenchReport& report, std::ostream& out) const override {
+    if (report.rows.empty()) return;
+    write_rows(report.rows, out);
+    if (!report.comparisons.empty()) {
+      out << '\n';
+      write_comparisons(report.comparisons, out);
+    }
+    out << '\n';
+    for (const std::string& line : footnotes(report)) out << line << '\n';
+    const RunFacts& run = report.rows.front().run;
+    out << "\nbuild: " << run.build_commit << " (" << run.build_number << ")\n";
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<ReportWriter> make_markdown_writer() { return std::make_unique<MarkdownWriter>(); }
+
+}  // namespace tern::harness

@@ -1,0 +1,131 @@
+#include "harness/subject.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "harness/error.h"
+
+namespace tern::harness {
+
+namespace {
+
+// Depth, prompt and generation draw from separate stretches of the token stream.
+constexpr std::int64_t kDepthStream = 0;
+constexpr std::int64_t kTestStream = std::int64_t{1} << 32;
+constexpr std::int64_t kVerifyStream = std::int64_t{1} << 33;
+
+std::vector<int> token_range(std::int64_t first, std::int64_t count, std::int64_t vocab) {
+  std::vector<int> tokens(static_cast<std::size_t>(count));
+  for (std::int64_t i = 0; i < count; ++i) {
+    tokens[static_cast<std::size_t>(i)] = seeded_token(kTokenSeed, first + i, vocab);
+  }
+  return tokens;
+}
+
+}  // namespace
+
+std::string TestCase::name() const {
+  std::string text;
+  if (prompt > 0) text = fmt::format("pp{}", prompt);
+  if (gen > 0) text += fmt::format("{}tg{}", text.empty() ? "" : "+", gen);
+  if (depth > 0) text += fmt::format(" @ d{}", depth);
+  return text;
+}
+
+// splitmix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014) at
+// position `index` of the stream: any token can be had without those before it.
+int seeded_token(std::uint64_t seed, std::int64_t index, std::int64_t vocab) noexcept {
+  std::uint64_t z = seed + (static_cast<std::uint64_t>(index) + 1) * 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  z ^= z >> 31;
+  return static_cast<int>(z % static_cast<std::uint64_t>(vocab));
+}
+
+EngineSubject::EngineSubject(std::string name, std::shared_ptr<const engine::Model> model,
+                             engine::ThreadPool& pool, const EngineSubjectOptions& options)
+    : name_(std::move(name)),
+      options_(options),
+      session_(std::move(model), pool, options.session) {}
+
+void EngineSubject::check_stop() const {
+  if (options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed)) {
+    throw Error("interrupted", 1);
+  }
+}
+
+// Tokens [first, first + count) of the stream, in batches.
+void EngineSubject::evaluate_prompt(std::int64_t first, std::int64_t count) {
+  const std::int64_t vocab = session_.model().config().vocab;
+  for (std::int64_t done = 0; done < count; done += options_.batch) {
+    check_stop();
+    const std::int64_t n = std::min(options_.batch, count - done);
+    session_.prefill(token_range(first + done, n, vocab));
+  }
+}
+
+void EngineSubject::step(std::int64_t index) {
+  check_stop();
+  session_.decode(seeded_token(kTokenSeed, index, session_.model().config().vocab));
+}
+
+std::string EngineSubject::verify() {
+  session_.truncate(0);
+  filled_ = 0;
+  const std::int64_t vocab = session_.model().config().vocab;
+  std::span<const float> logits =
+      session_.prefill(token_range(kVerifyStream, kVerifyPrompt, vocab));
+  std::uint64_t hash = engine::hash_logits(logits);
+  for (int i = 0; i < kVerifySteps; ++i) {
+    check_stop();
+    logits = session_.decode(engine::argmax(logits));
+    hash = engine::hash_logits(logits, hash);
+  }
+  session_.truncate(0);
+  return fmt::format("{:016x}", hash);
+}
+
+// A deeper fill begins where a shallower one ended, so that each depth is evaluated once.
+void EngineSubject::prepare(const TestCase& test) {
+  const std::int64_t keep = std::min<std::int64_t>(filled_, test.depth);
+  session_.truncate(keep);
+  evaluate_prompt(kDepthStream + keep, test.depth - keep);
+  filled_ = test.depth;
+}
+
+void EngineSubject::warm_up(const TestCase& test) {
+  prepare(test);
+  evaluate_prompt(kTestStream, test.prompt);
+  if (test.gen > 0) step(kTestStream + test.prompt);
+}
+
+void EngineSubject::run(const TestCase& test) {
+  evaluate_prompt(kTestStream, test.prompt);
+  for (int i = 0; i < test.gen; ++i) step(kTestStream + test.prompt + i);
+}
+
+// Prefill reads the weights once per micro-batch, the keys and values that were there before it,
+// and per token what a decode at position 0 moves beside the weights (its embedding row and its new
+// cache row).
+std::int64_t EngineSubject::bytes_moved(const TestCase& test) const {
+  const std::int64_t at_zero = session_.bytes_per_token(0);
+  const std::int64_t cache_row = session_.bytes_per_token(1) - at_zero;
+  const std::int64_t per_token = at_zero - session_.weight_bytes();
+  std::int64_t bytes = 0;
+  for (std::int64_t done = 0; done < test.prompt;) {
+    const std::int64_t batch_end =
+        std::min<std::int64_t>((done / options_.batch + 1) * options_.batch, test.prompt);
+    const std::int64_t n = std::min(options_.session.ubatch, batch_end - done);
+    bytes += session_.weight_bytes() + cache_row * (test.depth + done) + per_token * n;
+    done += n;
+  }
+  for (int i = 0; i < test.gen; ++i) {
+    bytes += session_.bytes_per_token(std::int64_t{test.depth} + test.prompt + i);
+  }
+  return bytes;
+}
+
+}  // namespace tern::harness
