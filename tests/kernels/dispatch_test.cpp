@@ -1,0 +1,60 @@
+#include "kernels/dispatch.h"
+
+#include <set>
+#include <string>
+
+#include "tests/support/catch.h"
+#include "tests/support/tables.h"
+
+namespace tern::kernels {
+namespace {
+
+TEST_CASE("The list of kernels rows ends with scalar, which needs nothing") {
+  const auto tables = compiled_tables();
+  REQUIRE_FALSE(tables.empty());
+  CHECK(std::string(tables.back().name) == "scalar");
+  CHECK(tables.back().required == Feature::kNone);
+  CHECK(&tables.back().ternary == &scalar::kTernary);
+  CHECK(&tables.back().half == &scalar::kHalf);
+}
+
+TEST_CASE("Kernels rows have unique names and are found by them") {
+  std::set<std::string> names;
+  for (const KernelTable& table : compiled_tables()) {
+    CHECK(names.insert(table.name).second);
+    CHECK(find_table(table.name) == &table);
+  }
+}
+
+TEST_CASE("An unknown kernels row is no row, never a fallback") {
+  CHECK(find_table("") == nullptr);
+  CHECK(find_table("Scalar") == nullptr);
+  CHECK(find_table("scalar ") == nullptr);
+  CHECK(find_table("avx1024") == nullptr);
+}
+
+TEST_CASE("Selection takes the best row whose features are there") {
+  CHECK(std::string(select_table(CpuFeatures{}).name) == "scalar");
+  for (const KernelTable& table : compiled_tables()) {
+    const CpuFeatures only{static_cast<std::uint32_t>(table.required)};
+    CHECK(&select_table(only) == &table);
+  }
+  CHECK(&select_table(CpuFeatures{~0u}) == &compiled_tables().front());
+}
+
+TEST_CASE("This machine runs the row selected for it") {
+  const auto tables = runnable_tables();
+  REQUIRE_FALSE(tables.empty());
+  CHECK(&select_table(detect_cpu()) == tables.front());
+  CHECK(std::string(tables.back()->name) == "scalar");
+}
+
+TEST_CASE("A row that cannot run says why, one that can says nothing") {
+  const CpuFeatures cpu = detect_cpu();
+  for (const KernelTable& table : compiled_tables()) {
+    CHECK(why_not(table.required, cpu).empty() == cpu.has(table.required));
+  }
+}
+
+}  // namespace
+}  // namespace tern::kernels

@@ -1,0 +1,251 @@
+#include "kernels/ternary/ternary.h"
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "kernels/aligned_buffer.h"
+#include "tests/support/catch.h"
+#include "tests/support/tables.h"
+
+namespace tern::kernels {
+namespace {
+
+constexpr std::int64_t kMaxTokens = 64;
+constexpr std::uint32_t kCanary = 0x7fc0dead;  // a NaN no kernel can produce
+
+enum class Fill { kRandom, kLowest, kHighest, kAlternating };
+
+// One matrix and one batch, with the answers of a plain int64 sum over the trits.
+struct Problem {
+  std::int64_t rows, cols, stride;
+  std::vector<std::int8_t> trits;  // (rows, cols)
+  AlignedBuffer<std::int8_t> q;    // (kMaxTokens, stride)
+  std::vector<std::int32_t> sums;  // (kMaxTokens)
+  std::vector<float> scales;       // (kMaxTokens)
+  std::vector<float> expected;     // (kMaxTokens, rows)
+  AlignedBuffer<std::uint8_t> packed;
+
+  TernaryMatrix matrix() const { return {packed.data(), rows, cols}; }
+  QuantizedBatch batch(std::int64_t first, std::int64_t tokens) const {
+    return {q.data() + first * stride, stride, sums.data() + first, scales.data() + first, tokens};
+  }
+};
+
+std::int8_t activation(Fill fill, std::int64_t k, std::mt19937& random) {
+  switch (fill) {
+    case Fill::kLowest:
+      return -128;
+    case Fill::kHighest:
+      return 127;
+    case Fill::kAlternating:
+      return k % 2 == 0 ? std::int8_t{127} : std::int8_t{-128};
+    case Fill::kRandom:
+      break;
+  }
+  return static_cast<std::int8_t>(static_cast<int>(random() % 256) - 128);
+}
+
+void fill_activations(Problem& p, Fill fill, std::mt19937& random) {
+  p.stride = (p.cols + kQuantizedAlign - 1) / kQuantizedAlign * kQuantizedAlign;
+  p.q = AlignedBuffer<std::int8_t>(static_cast<std::size_t>(kMaxTokens * p.stride));
+  std::fill(p.q.data(), p.q.data() + p.q.size(), std::int8_t{0});
+  for (std::int64_t t = 0; t < kMaxTokens; ++t) {
+    std::int32_t sum = 0;
+    for (std::int64_t k = 0; k < p.cols; ++k) {
+      const std::int8_t value = activation(fill, k, random);
+      p.q[static_cast<std::size_t>(t * p.stride + k)] = value;
+      sum += value;
+    }
+    p.sums.push_back(sum);
+    p.scales.push_back(0.37f / static_cast<float>(t + 3));
+  }
+}
+
+void solve(Problem& p) {
+  p.expected.resize(static_cast<std::size_t>(kMaxTokens * p.rows));
+  for (std::int64_t t = 0; t < kMaxTokens; ++t) {
+    for (std::int64_t r = 0; r < p.rows; ++r) {
+      std::int64_t sum = 0;
+      for (std::int64_t k = 0; k < p.cols; ++k) {
+        sum +=
+            std::int64_t{p.trits[r * p.cols + k]} * p.q[static_cast<std::size_t>(t * p.stride + k)];
+      }
+      p.expected[t * p.rows + r] = static_cast<float>(static_cast<std::int32_t>(sum)) * p.scales[t];
+    }
+  }
+}
+
+// trit: -1, 0 or 1 everywhere, or 2 for random ones.
+Problem make_problem(std::int64_t rows, std::int64_t cols, Fill fill, int trit) {
+  std::mt19937 random(static_cast<std::uint32_t>(rows * 7919 + cols));
+  Problem p{};
+  p.rows = rows;
+  p.cols = cols;
+  p.trits.resize(static_cast<std::size_t>(rows * cols));
+  for (std::int8_t& value : p.trits) {
+    value = static_cast<std::int8_t>(trit == 2 ? static_cast<int>(random() % 3) - 1 : trit);
+  }
+  fill_activations(p, fill, random);
+  solve(p);
+  return p;
+}
+
+// Packs in two calls where there are enough rows, as two threads would.
+void pack(Problem& p, const TernaryKernels& kernels) {
+  p.packed = AlignedBuffer<std::uint8_t>(kernels.packed_bytes(p.rows, p.cols));
+  std::memset(p.packed.data(), 0xff, p.packed.bytes());
+  const std::int64_t middle = std::min(p.rows, kernels.row_block);
+  kernels.pack(p.trits.data(), 0, middle, p.rows, p.cols, p.packed.data());
+  if (middle == p.rows) return;
+  kernels.pack(p.trits.data() + middle * p.cols, middle, p.rows, p.rows, p.cols, p.packed.data());
+}
+
+// A result with room around and between its rows, which must stay as it was.
+struct Output {
+  static constexpr std::int64_t kGap = 5;
+  std::int64_t rows, tokens, stride;
+  std::vector<std::uint32_t> words;
+
+  Output(std::int64_t rows_, std::int64_t tokens_)
+      : rows(rows_),
+        tokens(tokens_),
+        stride(rows_ + kGap),
+        words(static_cast<std::size_t>(kGap + stride * tokens_), kCanary) {}
+  float* y() { return reinterpret_cast<float*>(words.data() + kGap); }
+
+  // Equal to expected (tokens, rows) in rows [begin, end), untouched elsewhere.
+  bool holds(const float* expected, std::int64_t begin, std::int64_t end) const {
+    std::vector<std::uint32_t> want(words.size(), kCanary);
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      std::memcpy(want.data() + kGap + t * stride + begin, expected + t * rows + begin,
+                  static_cast<std::size_t>(end - begin) * sizeof(float));
+    }
+    return words == want;
+  }
+};
+
+bool gemm_agrees(const Problem& p, const TernaryKernels& kernels, std::int64_t tokens,
+                 std::int64_t begin, std::int64_t end) {
+  Output out(p.rows, tokens);
+  kernels.gemm(p.matrix(), p.batch(0, tokens), out.y(), out.stride, begin, end);
+  return out.holds(p.expected.data(), begin, end);
+}
+
+bool gemv_agrees(const Problem& p, const TernaryKernels& kernels, std::int64_t token,
+                 std::int64_t begin, std::int64_t end) {
+  Output out(p.rows, 1);
+  kernels.gemv(p.matrix(), p.batch(token, 1), out.y(), begin, end);
+  return out.holds(p.expected.data() + token * p.rows, begin, end);
+}
+
+void check_everywhere(Problem& p, const std::vector<std::int64_t>& token_counts) {
+  for (const KernelTable* table : runnable_tables()) {
+    const TernaryKernels& kernels = table->ternary;
+    pack(p, kernels);
+    INFO(table->name << " rows " << p.rows << " cols " << p.cols);
+    CHECK(gemv_agrees(p, kernels, 0, 0, p.rows));
+    CHECK(gemv_agrees(p, kernels, 5, 0, p.rows));
+    for (const std::int64_t tokens : token_counts) {
+      INFO("tokens " << tokens);
+      CHECK(gemm_agrees(p, kernels, tokens, 0, p.rows));
+    }
+    for (std::int64_t begin = 0; begin < p.rows; begin += 3 * kernels.row_block) {
+      const std::int64_t end = std::min(p.rows, begin + 3 * kernels.row_block);
+      INFO("range " << begin << " to " << end);
+      CHECK(gemv_agrees(p, kernels, 1, begin, end));
+      CHECK(gemm_agrees(p, kernels, 7, begin, end));
+    }
+  }
+}
+
+TEST_CASE("Ternary kernels equal a plain integer sum on odd shapes") {
+  const std::vector<std::int64_t> rows = {1, 15, 16, 17, 50};
+  const std::vector<std::int64_t> cols = {1, 3, 15, 16, 17, 63, 64, 65, 128, 256, 257, 271};
+  for (const std::int64_t r : rows) {
+    for (const std::int64_t c : cols) {
+      Problem p = make_problem(r, c, Fill::kRandom, 2);
+      check_everywhere(p, {1, 2, 3, 7, 23, 24, 25, 64});
+    }
+  }
+}
+
+TEST_CASE("Ternary kernels equal a plain integer sum on tall and wide shapes") {
+  struct Shape {
+    std::int64_t rows, cols;
+  };
+  for (const Shape shape : {Shape{640, 128}, {1000, 65}, {17, 2560}, {1, 6912}, {15, 6912}}) {
+    Problem p = make_problem(shape.rows, shape.cols, Fill::kRandom, 2);
+    check_everywhere(p, {1, 24, 47, 64});
+  }
+}
+
+TEST_CASE("Ternary kernels do not saturate or overflow on extreme inputs") {
+  for (const Fill fill : {Fill::kLowest, Fill::kHighest, Fill::kAlternating}) {
+    for (const int trit : {-1, 1}) {
+      for (const std::int64_t cols : {256, 257, 512, 16384}) {
+        Problem p = make_problem(17, cols, fill, trit);
+        check_everywhere(p, {1, 2, 4, 24});
+      }
+    }
+  }
+}
+
+TEST_CASE("Ternary gemv stays exact past the length at which partial sums are merged") {
+  const std::int64_t cols = (std::int64_t{1} << 18) + (std::int64_t{1} << 17) + 5;
+  std::vector<std::int8_t> trits(static_cast<std::size_t>(cols), std::int8_t{1});
+  const std::int64_t stride = (cols + kQuantizedAlign - 1) / kQuantizedAlign * kQuantizedAlign;
+  AlignedBuffer<std::int8_t> q(static_cast<std::size_t>(stride));
+  std::fill(q.data(), q.data() + stride, std::int8_t{0});
+  std::fill(q.data(), q.data() + cols, std::int8_t{-128});
+  const auto sum = static_cast<std::int32_t>(cols * -128);
+  const float scale = 1.0f;
+  for (const KernelTable* table : runnable_tables()) {
+    INFO(table->name);
+    AlignedBuffer<std::uint8_t> packed(table->ternary.packed_bytes(1, cols));
+    table->ternary.pack(trits.data(), 0, 1, 1, cols, packed.data());
+    float y = 0.0f;
+    table->ternary.gemv({packed.data(), 1, cols}, {q.data(), stride, &sum, &scale, 1}, &y, 0, 1);
+    CHECK(y == static_cast<float>(sum));
+  }
+}
+
+TEST_CASE(
+    "Packed ternary rows unpack to what was packed, the same bytes on every row of the table") {
+  for (const std::int64_t rows : {1, 16, 37}) {
+    for (const std::int64_t cols : {1, 16, 63, 130}) {
+      Problem p = make_problem(rows, cols, Fill::kHighest, 2);
+      pack(p, scalar::kTernary);
+      const std::vector<std::uint8_t> bytes(p.packed.data(), p.packed.data() + p.packed.size());
+      for (const KernelTable* table : runnable_tables()) {
+        INFO(table->name << " rows " << rows << " cols " << cols);
+        CHECK(table->ternary.packed_bytes(rows, cols) == bytes.size());
+        pack(p, table->ternary);
+        CHECK(std::memcmp(p.packed.data(), bytes.data(), bytes.size()) == 0);
+        std::vector<std::int8_t> row(static_cast<std::size_t>(cols + 1), std::int8_t{99});
+        for (std::int64_t r = 0; r < rows; ++r) {
+          table->ternary.unpack_row(p.matrix(), r, row.data());
+          CHECK(std::equal(row.begin(), row.end() - 1, p.trits.begin() + r * cols));
+          CHECK(row.back() == 99);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("Layout t2 puts each trit where its description says") {
+  // One trit differs from zero: row 18, column 27 is row 2 of block 1, line 1, j = 2, c = 3.
+  std::vector<std::int8_t> trits(20 * 32, std::int8_t{0});
+  trits[18 * 32 + 27] = -1;
+  AlignedBuffer<std::uint8_t> packed(scalar::kTernary.packed_bytes(20, 32));
+  scalar::kTernary.pack(trits.data(), 0, 20, 20, 32, packed.data());
+  REQUIRE(packed.size() == 2 * 2 * 64);
+  for (std::size_t i = 0; i < packed.size(); ++i) {
+    const bool here = i == 2 * 64 + 64 + 4 * 2 + 3;
+    CHECK(int{packed[i]} == (here ? 0x45 : 0x55));
+  }
+}
+
+}  // namespace
+}  // namespace tern::kernels
