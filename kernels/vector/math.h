@@ -4,14 +4,15 @@
 
 namespace tern::kernels {
 
-// exp in binary32, for x <= 88: 0 below -87 (no subnormal results), else within 2 ulp. The vector
-// implementations compute exactly this, operation by operation; see vector_scalar.cpp for the steps.
+// exp in binary32 within 2 ulp on [-87, 88]; 0 below (no subnormal results), +infinity above; a NaN
+// stays a NaN. The vector implementations compute exactly this, operation by operation; see math.cpp
+// for the steps.
 float exp_f32(float x) noexcept;
 
 // In binary64, for tables built once: relative (or, for sin and cos, absolute) error below 1e-14.
-double exp_f64(double x) noexcept;               // |x| < 700
-double log_f64(double x) noexcept;               // x > 0, normal
-double pow_f64(double x, double y) noexcept;     // x > 0
+double exp_f64(double x) noexcept;                              // |x| < 700
+double log_f64(double x) noexcept;                              // x > 0, normal
+double pow_f64(double x, double y) noexcept;                    // x > 0, normal; |y log x| < 700
 void sin_cos_f64(double x, double* sin, double* cos) noexcept;  // |x| < 1e8
 
 }  // namespace tern::kernels

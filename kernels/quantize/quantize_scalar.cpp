@@ -1,0 +1,38 @@
+// The oracle: quantize.h, one element at a time.
+
+#include <cmath>
+
+#include "kernels/quantize/quantize.h"
+#include "kernels/ternary/ternary.h"
+
+namespace tern::kernels::scalar {
+namespace {
+
+// Adding and subtracting 1.5 * 2^23 leaves the nearest integer, half to even, for |v| < 2^22.
+float round_half_even(float v) noexcept { return (v + 0x1.8p+23f) - 0x1.8p+23f; }
+
+float clamp_to_int8(float v) noexcept {
+  if (v < -128.0f) return -128.0f;
+  if (v > 127.0f) return 127.0f;
+  return v;
+}
+
+float quantize_row(const float* x, std::int64_t n, std::int8_t* q, std::int32_t* sum) noexcept {
+  float absmax = 1e-5f;
+  for (std::int64_t i = 0; i < n; ++i) absmax = std::fabs(x[i]) > absmax ? std::fabs(x[i]) : absmax;
+  const float s = 127.0f / absmax;
+  std::int32_t total = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    q[i] = static_cast<std::int8_t>(round_half_even(clamp_to_int8(x[i] * s)));
+    total += q[i];
+  }
+  for (std::int64_t i = n; i % kQuantizedAlign != 0; ++i) q[i] = 0;
+  *sum = total;
+  return s;
+}
+
+}  // namespace
+
+constinit const QuantizeKernels kQuantize = {quantize_row};
+
+}  // namespace tern::kernels::scalar

@@ -1,0 +1,17 @@
+#include "kernels/vector/vector.h"
+
+#include "kernels/simd/lanes_avx2.h"
+#include "kernels/vector/exp_constants.h"
+
+namespace tern::kernels::avx2 {
+namespace {
+
+#include "kernels/simd/lanes_math.inl"
+
+#include "kernels/vector/vector_lanes.inl"
+
+}  // namespace
+
+constinit const VectorKernels kVector = kTable;
+
+}  // namespace tern::kernels::avx2
