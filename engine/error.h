@@ -1,6 +1,7 @@
 #pragma once
-// The one exception type of this folder: bad input or environment (a truncated model, a prompt longer
-// than the context, logits that are not finite). The message is one sentence: what, where, expected, got.
+// The one exception type of this folder: bad input or environment (a truncated model, a prompt
+// longer than the context, logits that are not finite). The message is one sentence: what, where,
+// expected, got.
 
 #include <stdexcept>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
-// A whole file, memory-mapped read-only (RAII). Throws Error when it cannot be opened, is a folder or
-// is empty. A file that shrinks while mapped raises SIGBUS on access, as with every mmap.
+// A whole file, memory-mapped read-only (RAII). Throws Error when it cannot be opened, is a folder
+// or is empty. A file that shrinks while mapped raises SIGBUS on access, as with every mmap.
 
 #include <cstddef>
 #include <filesystem>

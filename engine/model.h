@@ -1,6 +1,7 @@
 #pragma once
-// A loaded model: configuration and weights packed for one kernels row. Immutable once made, so it can be
-// shared by sessions and threads. The FP16 twin of a ternary model shares its embedding, norms and head.
+// A loaded model: configuration and weights packed for one kernels row. Immutable once made, so it
+// can be shared by sessions and threads. The FP16 twin of a ternary model shares its embedding,
+// norms and head.
 
 #include <cstdint>
 #include <memory>
@@ -20,16 +21,16 @@ struct ModelFacts {
   std::string weight_types;  // of the linear layers as stored: "i2_s", "f16", "hf-packed", …
   std::string description;   // llama-bench's model_type column: "bitnet-b1.58 2.41 B i2_s"
   std::int64_t parameters = 0;
-  std::int64_t bytes = 0;    // all weights as packed in memory
-  bool ternary = false;      // the linear layers are ternary with int8 activations
+  std::int64_t bytes = 0;  // all weights as packed in memory
+  bool ternary = false;    // the linear layers are ternary with int8 activations
 };
 
 class Model {
  public:
-  // spec: a GGUF file, a safetensors file or folder, or "synth:NAME". Throws Error; checks first that the
-  // weights fit in the memory available.
-  static std::shared_ptr<const Model> load(const std::string& spec, const kernels::KernelTable& table,
-                                           ThreadPool& pool);
+  // spec: a GGUF file, a safetensors file or folder, or "synth:NAME". Throws Error; checks first
+  // that the weights fit in the memory available.
+  static std::shared_ptr<const Model> load(const std::string& spec,
+                                           const kernels::KernelTable& table, ThreadPool& pool);
 
   // The same network with FP16 linear layers and unquantised activations (see DESIGN: HalfLinear).
   // Throws Error when `base` is not ternary or memory cannot hold the twin.

@@ -1,6 +1,6 @@
 #pragma once
-// One conversation with a model: a KV cache that grows as tokens are evaluated. Not thread-safe; one
-// session at a time may use a ThreadPool.
+// One conversation with a model: a KV cache that grows as tokens are evaluated. Not thread-safe;
+// one session at a time may use a ThreadPool.
 
 #include <cstdint>
 #include <functional>
@@ -16,10 +16,10 @@ namespace tern::engine {
 class ThreadPool;
 
 struct SessionOptions {
-  std::int64_t context = 0;                                   // positions the cache holds; 0: the model's
+  std::int64_t context = 0;  // positions the cache holds; 0: the model's
   kernels::CacheType cache_k = kernels::CacheType::kF16;
   kernels::CacheType cache_v = kernels::CacheType::kF16;
-  std::int64_t ubatch = 512;                                  // tokens evaluated together in prefill
+  std::int64_t ubatch = 512;  // tokens evaluated together in prefill
 };
 
 class Session {
@@ -31,13 +31,13 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   const Model& model() const noexcept;
-  std::int64_t position() const noexcept;        // tokens in the cache
+  std::int64_t position() const noexcept;  // tokens in the cache
   std::int64_t context() const noexcept;
-  void truncate(std::int64_t positions);         // forget everything behind; 0 resets
+  void truncate(std::int64_t positions);  // forget everything behind; 0 resets
 
-  // Evaluates `tokens` at the next positions and returns the logits (vocab) after the last one; valid
-  // until the next call. Throws Error when a token is outside the vocabulary, the context is full, or
-  // the logits are not finite.
+  // Evaluates `tokens` at the next positions and returns the logits (vocab) after the last one;
+  // valid until the next call. Throws Error when a token is outside the vocabulary, the context is
+  // full, or the logits are not finite.
   std::span<const float> prefill(std::span<const int> tokens);
 
   // As prefill, and hands out the logits (vocab) after every token, in order: sink(index, logits).
@@ -47,8 +47,8 @@ class Session {
   // One token; the same logits as prefill({token}).
   std::span<const float> decode(int token);
 
-  // Bytes the memory system must deliver to decode one token at `position`: packed weights, the embedding
-  // row, the keys and values of all earlier positions, and the new row written.
+  // Bytes the memory system must deliver to decode one token at `position`: packed weights, the
+  // embedding row, the keys and values of all earlier positions, and the new row written.
   std::int64_t bytes_per_token(std::int64_t position) const noexcept;
   // Bytes of weights read once per forward pass of a (micro-)batch, whatever its size.
   std::int64_t weight_bytes() const noexcept;
@@ -61,9 +61,10 @@ class Session {
 // The largest logit, the first one on ties.
 int argmax(std::span<const float> logits) noexcept;
 
-// Fingerprint of logits for "did the fast run do the work": 64-bit FNV-1a over their little-endian bytes,
-// continued from `seed` so that several rows hash into one.
+// Fingerprint of logits for "did the fast run do the work": 64-bit FNV-1a over their little-endian
+// bytes, continued from `seed` so that several rows hash into one.
 inline constexpr std::uint64_t kLogitsHashSeed = 0xcbf29ce484222325u;
-std::uint64_t hash_logits(std::span<const float> logits, std::uint64_t seed = kLogitsHashSeed) noexcept;
+std::uint64_t hash_logits(std::span<const float> logits,
+                          std::uint64_t seed = kLogitsHashSeed) noexcept;
 
 }  // namespace tern::engine

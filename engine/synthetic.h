@@ -1,7 +1,7 @@
 #pragma once
-// Models of a named shape with seeded random weights, for speed work without a download: BitNet b1.58
-// 2B4T's exact shape and the twelve dummy shapes of arXiv:2410.16144, appendix A. The weights depend on
-// the name and the seed only: not on threads, kernels row or machine.
+// Models of a named shape with seeded random weights, for speed work without a download: BitNet
+// b1.58 2B4T's exact shape and the twelve dummy shapes of arXiv:2410.16144, appendix A. The weights
+// depend on the name and the seed only: not on threads, kernels row or machine.
 
 #include <cstdint>
 #include <filesystem>
@@ -12,6 +12,7 @@
 
 #include "engine/model_config.h"
 #include "engine/tensor.h"
+#include "engine/tensor_names.h"
 
 namespace tern::engine {
 
@@ -30,10 +31,16 @@ const SyntheticShape& synthetic_shape(std::string_view name);
 
 ModelConfig config_of(const SyntheticShape& shape);
 
+// Weights of the linear layers alone.
+std::int64_t synthetic_parameters(const SyntheticShape& shape) noexcept;
+
 // Bytes of memory a loaded model of that shape needs for its weights, ternary or as the FP16 twin.
 std::int64_t synthetic_bytes(const SyntheticShape& shape, bool half_linears);
 
 inline constexpr std::uint64_t kSyntheticSeed = 20240227;  // the day arXiv:2402.17764 appeared
+
+// The number of a layer's matrix, which seeds its trits.
+std::int64_t synthetic_tensor(std::int64_t layer, LayerRole role) noexcept;
 
 // Trits of one row of tensor number `tensor`: uniform in {-1, 0, 1}. out: (cols).
 void synthetic_trits(std::uint64_t seed, std::int64_t tensor, std::int64_t row, std::int64_t cols,

@@ -1,6 +1,6 @@
 #pragma once
-// Element types and read-only views of tensors inside a model file. A view never owns its bytes: it lives
-// as long as the file it came from.
+// Element types and read-only views of tensors inside a model file. A view never owns its bytes: it
+// lives as long as the file it came from.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,10 +13,21 @@ namespace tern::engine {
 
 // Layouts: formats/blocks.h. Numbers are ours; each container maps its own type ids to them.
 enum class DType : std::uint8_t {
-  kF32, kF16, kBf16,
-  kI8, kU8, kI16, kI32, kI64, kF64, kBool,  // only as raw data (safetensors' packed ternary bytes are kU8)
-  kI2S, kTq1_0, kTq2_0,                     // ternary
-  kQ8_0, kQ6_K,                             // block formats
+  kF32,
+  kF16,
+  kBf16,
+  kI8,
+  kU8,
+  kI16,
+  kI32,
+  kI64,
+  kF64,
+  kBool,  // only as raw data (safetensors' packed ternary bytes are kU8)
+  kI2S,
+  kTq1_0,
+  kTq2_0,  // ternary
+  kQ8_0,
+  kQ6_K,  // block formats
 };
 
 std::string_view name(DType type) noexcept;  // "f32", "i2_s", …
@@ -38,7 +49,8 @@ struct TensorView {
 // "i2_s (2560, 2560)", for messages.
 std::string describe(const TensorView& tensor);
 
-// A name from a file in single quotes, made fit to print: unprintable bytes as \xNN, cut when too long.
+// A name from a file in single quotes, made fit to print: unprintable bytes as \xNN, cut when too
+// long.
 std::string quote_name(std::string_view name);
 
 }  // namespace tern::engine

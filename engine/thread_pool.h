@@ -1,7 +1,7 @@
 #pragma once
-// A fixed team of threads for fork-join work inside one forward pass. The caller is member 0. Workers spin
-// for a while after each job, then park in the kernel: spinning hides wake-up latency but burns joules, so
-// how long is an option. Not reentrant; one caller at a time.
+// A fixed team of threads for fork-join work inside one forward pass. The caller is member 0.
+// Workers spin for a while after each job, then park in the kernel: spinning hides wake-up latency
+// but burns joules, so how long is an option. Not reentrant; one caller at a time.
 
 #include <atomic>
 #include <cstdint>
@@ -15,9 +15,9 @@
 namespace tern::engine {
 
 struct ThreadPoolOptions {
-  int threads = 0;      // 0: one per physical core this process may use
-  bool pin = true;      // one thread per physical core first, then SMT siblings (hwloc)
-  int spin_us = 200;    // how long a worker spins before it parks
+  int threads = 0;    // 0: one per physical core this process may use
+  bool pin = true;    // one thread per physical core first, then SMT siblings (hwloc)
+  int spin_us = 200;  // how long a worker spins before it parks
 };
 
 class ThreadPool {
@@ -39,12 +39,13 @@ class ThreadPool {
   // f must not throw.
   template <class F>
   void run(F&& f) {
-    run_raw([](void* context, int member) { (*static_cast<std::remove_reference_t<F>*>(context))(member); },
+    run_raw([](void* context,
+               int member) { (*static_cast<std::remove_reference_t<F>*>(context))(member); },
             static_cast<void*>(std::addressof(f)));
   }
 
-  // Splits [0, total) into one contiguous slice per member, each a multiple of `grain` (but the last), and
-  // runs f(begin, end) on those not empty.
+  // Splits [0, total) into one contiguous slice per member, each a multiple of `grain` (but the
+  // last), and runs f(begin, end) on those not empty.
   template <class F>
   void parallel_rows(std::int64_t total, std::int64_t grain, F&& f) {
     const std::int64_t blocks = (total + grain - 1) / grain;

@@ -1,0 +1,205 @@
+#include "engine/model_weights.h"
+
+#include "engine/error.h"
+#include "engine/synthetic.h"
+#include "engine/thread_pool.h"
+#include "engine/weight_reader.h"
+#include "kernels/float16.h"
+
+namespace tern::engine {
+namespace {
+
+std::int64_t matrix_bytes(const LayerWeights& l) {
+  return bytes(l.q) + bytes(l.k) + bytes(l.v) + bytes(l.o) + bytes(l.gate) + bytes(l.up) +
+         bytes(l.down);
+}
+
+std::int64_t float_bytes(const std::vector<float>& v) {
+  return static_cast<std::int64_t>(v.size() * sizeof(float));
+}
+
+// Applies make(role, rows, cols) to the seven matrices of a layer.
+template <class Make>
+LayerWeights make_layer(const ModelConfig& c, Make&& make) {
+  return LayerWeights{
+      .q = make(LayerRole::kQ, c.q_dim(), c.hidden),
+      .k = make(LayerRole::kK, c.kv_dim(), c.hidden),
+      .v = make(LayerRole::kV, c.kv_dim(), c.hidden),
+      .o = make(LayerRole::kO, c.hidden, c.q_dim()),
+      .gate = make(LayerRole::kGate, c.ffn, c.hidden),
+      .up = make(LayerRole::kUp, c.ffn, c.hidden),
+      .down = make(LayerRole::kDown, c.hidden, c.ffn),
+  };
+}
+
+SharedWeights::LayerNorms read_norms(WeightReader& reader, const ModelConfig& c,
+                                     std::int64_t layer) {
+  SharedWeights::LayerNorms n;
+  n.attn = reader.layer_norm(layer, LayerRole::kAttnNorm, c.hidden);
+  n.ffn = reader.layer_norm(layer, LayerRole::kFfnNorm, c.hidden);
+  if (c.sub_norms) {
+    n.attn_sub = reader.layer_norm(layer, LayerRole::kAttnSubNorm, c.q_dim());
+    n.ffn_sub = reader.layer_norm(layer, LayerRole::kFfnSubNorm, c.ffn);
+  }
+  return n;
+}
+
+ModelWeights read(WeightReader& reader, const ModelConfig& c, bool tied) {
+  auto shared = std::make_shared<SharedWeights>(
+      SharedWeights{.embedding = reader.model_matrix(ModelRole::kEmbedding, c.vocab, c.hidden),
+                    .output = nullptr,
+                    .output_norm = reader.model_norm(ModelRole::kOutputNorm, c.hidden),
+                    .norms = {}});
+  if (!tied) {
+    shared->output =
+        std::make_unique<Linear>(reader.model_matrix(ModelRole::kOutput, c.vocab, c.hidden));
+  }
+  ModelWeights weights;
+  for (std::int64_t layer = 0; layer < c.layers; ++layer) {
+    shared->norms.push_back(read_norms(reader, c, layer));
+    weights.layers.push_back(
+        make_layer(c, [&](LayerRole role, std::int64_t rows, std::int64_t cols) -> Linear {
+          return reader.layer_matrix(layer, role, rows, cols);
+        }));
+  }
+  weights.shared = std::move(shared);
+  return weights;
+}
+
+}  // namespace
+
+std::int64_t ModelWeights::layer_bytes() const noexcept {
+  std::int64_t sum = 0;
+  for (const LayerWeights& layer : layers) sum += matrix_bytes(layer);
+  return sum;
+}
+
+std::int64_t ModelWeights::head_bytes() const noexcept {
+  return shared->output ? bytes(*shared->output) : shared->embedding.bytes();
+}
+
+std::int64_t ModelWeights::norm_bytes() const noexcept {
+  std::int64_t sum = float_bytes(shared->output_norm);
+  for (const auto& n : shared->norms) {
+    sum +=
+        float_bytes(n.attn) + float_bytes(n.attn_sub) + float_bytes(n.ffn) + float_bytes(n.ffn_sub);
+  }
+  return sum;
+}
+
+std::int64_t ModelWeights::total_bytes() const noexcept {
+  return layer_bytes() + norm_bytes() + shared->embedding.bytes() +
+         (shared->output ? bytes(*shared->output) : 0);
+}
+
+bool ModelWeights::ternary() const noexcept {
+  return !layers.empty() && is_ternary(layers.front().q);
+}
+
+ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,
+                          const kernels::KernelTable& table, ThreadPool& pool) {
+  WeightReader reader(
+      Container::kGguf, file.origin(), [&](const std::string& name) { return file.find(name); }, {},
+      table, pool);
+  ModelWeights weights = read(reader, config, config.tied_embedding);
+  reader.refuse_leftovers(file.tensors());
+  return weights;
+}
+
+ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config,
+                          const kernels::KernelTable& table, ThreadPool& pool) {
+  WeightReader reader(
+      Container::kHuggingFace, file.origin(),
+      [&](const std::string& name) { return file.find(name); },
+      hf_quantization(file.config_json(), file.origin()), table, pool);
+  // A tied checkpoint may carry a copy of the embedding as its head.
+  if (config.tied_embedding)
+    reader.ignore(tensor_name(Container::kHuggingFace, ModelRole::kOutput));
+  ModelWeights weights = read(reader, config, config.tied_embedding);
+  reader.refuse_leftovers(file.tensors());
+  return weights;
+}
+
+ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
+                          const kernels::KernelTable& table, ThreadPool& pool) {
+  const ModelConfig c = config_of(shape);
+  const auto ones = [](std::int64_t n) {
+    return std::vector<float>(static_cast<std::size_t>(n), 1.0f);
+  };
+  auto shared = std::make_shared<SharedWeights>(SharedWeights{
+      .embedding = HalfLinear(
+          table, kernels::HalfType::kF16, c.vocab, c.hidden, 1.0f,
+          [&](std::int64_t row, void* out) {
+            synthetic_embedding_row(seed, row, c.hidden, static_cast<std::uint16_t*>(out));
+          },
+          pool),
+      .output = nullptr,
+      .output_norm = ones(c.hidden),
+      .norms = {}});
+  ModelWeights weights;
+  for (std::int64_t layer = 0; layer < c.layers; ++layer) {
+    shared->norms.push_back({ones(c.hidden), ones(c.q_dim()), ones(c.hidden), ones(c.ffn)});
+    weights.layers.push_back(
+        make_layer(c, [&](LayerRole role, std::int64_t rows, std::int64_t cols) -> Linear {
+          const std::int64_t tensor = synthetic_tensor(layer, role);
+          return TernaryLinear(
+              table, rows, cols, synthetic_scale(cols),
+              [&](std::int64_t row, std::int8_t* out) {
+                synthetic_trits(seed, tensor, row, cols, out);
+              },
+              pool);
+        }));
+  }
+  weights.shared = std::move(shared);
+  return weights;
+}
+
+namespace {
+
+HalfLinear half_of(const TernaryLinear& w, const kernels::KernelTable& table, ThreadPool& pool) {
+  const std::uint16_t values[3] = {kernels::f32_to_f16(-1.0f), 0, kernels::f32_to_f16(1.0f)};
+  return HalfLinear(
+      table, kernels::HalfType::kF16, w.rows(), w.cols(), w.scale(),
+      [&](std::int64_t row, void* out) {
+        std::vector<std::int8_t> trits(static_cast<std::size_t>(w.cols()));
+        w.unpack_row(row, trits.data());
+        auto* half = static_cast<std::uint16_t*>(out);
+        for (std::size_t c = 0; c < trits.size(); ++c) half[c] = values[trits[c] + 1];
+      },
+      pool);
+}
+
+}  // namespace
+
+std::vector<LayerWeights> half_layers(const ModelWeights& ternary,
+                                      const kernels::KernelTable& table, ThreadPool& pool) {
+  const auto half = [&](const Linear& w) -> Linear {
+    return half_of(std::get<TernaryLinear>(w), table, pool);
+  };
+  std::vector<LayerWeights> layers;
+  for (const LayerWeights& l : ternary.layers) {
+    layers.push_back({.q = half(l.q),
+                      .k = half(l.k),
+                      .v = half(l.v),
+                      .o = half(l.o),
+                      .gate = half(l.gate),
+                      .up = half(l.up),
+                      .down = half(l.down)});
+  }
+  return layers;
+}
+
+std::int64_t half_layers_bytes(const ModelWeights& ternary,
+                               const kernels::KernelTable& table) noexcept {
+  std::int64_t sum = 0;
+  const auto add = [&](const Linear& w) {
+    sum += static_cast<std::int64_t>(
+        table.half.packed_bytes(kernels::HalfType::kF16, rows(w), cols(w)));
+  };
+  for (const LayerWeights& l : ternary.layers) {
+    for (const Linear* w : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) add(*w);
+  }
+  return sum;
+}
+
+}  // namespace tern::engine

@@ -1,0 +1,69 @@
+#pragma once
+// The meaning of tensor names: which tensor plays which role, whether its shape is right, and how
+// it becomes a packed matrix. Immutable after loading.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/formats/gguf.h"
+#include "engine/formats/safetensors.h"
+#include "engine/linear.h"
+#include "engine/model_config.h"
+
+namespace tern::engine {
+
+struct SyntheticShape;
+
+struct LayerWeights {
+  Linear q, k, v, o;  // (heads * head_dim, hidden), (kv_heads * head_dim, hidden) twice, (hidden,
+                      // heads * head_dim)
+  Linear gate, up, down;  // (ffn, hidden) twice, (hidden, ffn)
+};
+
+// What the FP16 twin of a ternary model shares with it.
+struct SharedWeights {
+  HalfLinear embedding;            // (vocab, hidden)
+  std::unique_ptr<Linear> output;  // (vocab, hidden); null: tied to the embedding
+  std::vector<float> output_norm;  // (hidden)
+  struct LayerNorms {
+    std::vector<float> attn;      // (hidden)
+    std::vector<float> attn_sub;  // (heads * head_dim), empty without sub-norms
+    std::vector<float> ffn;       // (hidden)
+    std::vector<float> ffn_sub;   // (ffn), empty without sub-norms
+  };
+  std::vector<LayerNorms> norms;  // (layers)
+};
+
+struct ModelWeights {
+  std::shared_ptr<const SharedWeights> shared;
+  std::vector<LayerWeights> layers;
+
+  // Packed bytes of the layers' matrices and of the output head, all of which one decoded token
+  // reads.
+  std::int64_t layer_bytes() const noexcept;
+  std::int64_t head_bytes() const noexcept;
+  std::int64_t norm_bytes() const noexcept;
+  // Everything held in memory.
+  std::int64_t total_bytes() const noexcept;
+  bool ternary() const noexcept;
+};
+
+// Each throws Error when a tensor is missing, has the wrong shape or an unsupported type, or when
+// the file holds a tensor that this network would ignore (a bias, an unknown norm): answers would
+// be wrong.
+ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,
+                          const kernels::KernelTable& table, ThreadPool& pool);
+ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config,
+                          const kernels::KernelTable& table, ThreadPool& pool);
+ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
+                          const kernels::KernelTable& table, ThreadPool& pool);
+
+// The same layers as FP16: weights -1, 0, 1 in binary16 and the tensor's binary32 scale on the
+// output, which is the dequantised matrix without the rounding of its scale to binary16.
+std::vector<LayerWeights> half_layers(const ModelWeights& ternary,
+                                      const kernels::KernelTable& table, ThreadPool& pool);
+std::int64_t half_layers_bytes(const ModelWeights& ternary,
+                               const kernels::KernelTable& table) noexcept;
+
+}  // namespace tern::engine

@@ -1,0 +1,230 @@
+#include "engine/transformer.h"
+
+#include <cstring>
+
+#include "kernels/vector/math.h"
+
+namespace tern::engine {
+namespace {
+
+// inv_freq_i = 1 / theta^(2i / head_dim), angle = position * inv_freq, both rounded to binary32 as
+// the reference implementations do (Su et al., arXiv:2104.09864).
+void fill_rope_row(const ModelConfig& c, std::int64_t position, float* cos_sin) {
+  const std::int64_t half = c.head_dim / 2;
+  for (std::int64_t i = 0; i < half; ++i) {
+    const double exponent = static_cast<double>(2 * i) / static_cast<double>(c.head_dim);
+    const auto inv_freq = static_cast<float>(1.0 / kernels::pow_f64(c.rope_theta, exponent));
+    const float angle = static_cast<float>(position) * inv_freq;
+    double sine = 0;
+    double cosine = 0;
+    kernels::sin_cos_f64(static_cast<double>(angle), &sine, &cosine);
+    cos_sin[i] = static_cast<float>(cosine);
+    cos_sin[half + i] = static_cast<float>(sine);
+  }
+}
+
+}  // namespace
+
+Transformer::Transformer(const Model& model, ThreadPool& pool, std::int64_t context)
+    : config_(model.config()),
+      weights_(model.weights()),
+      table_(model.table()),
+      pool_(pool),
+      rope_(static_cast<std::size_t>(context * config_.head_dim)) {
+  pool_.parallel_rows(context, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t p = begin; p < end; ++p)
+      fill_rope_row(config_, p, rope_.data() + p * config_.head_dim);
+  });
+}
+
+void Transformer::forward(std::span<const int> tokens, std::int64_t position, KvCache& cache,
+                          Workspace& ws) const {
+  const auto n = static_cast<std::int64_t>(tokens.size());
+  embed(tokens, ws);  // x (n, hidden)
+  for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
+    attention_block(layer, n, position, cache, ws);  // x += o_proj(attention(norm(x)))
+    ffn_block(layer, n, ws);                         // x += down(act(gate, up)(norm(x)))
+  }
+}
+
+void Transformer::embed(std::span<const int> tokens, Workspace& ws) const {
+  for_tokens(static_cast<std::int64_t>(tokens.size()), [&](std::int64_t t) {
+    weights_.shared->embedding.unpack_row(tokens[static_cast<std::size_t>(t)],
+                                          ws.x.data() + t * config_.hidden);
+  });
+}
+
+void Transformer::attention_block(std::int64_t layer, std::int64_t n, std::int64_t position,
+                                  KvCache& cache, Workspace& ws) const {
+  const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
+  const auto& norms = weights_.shared->norms[static_cast<std::size_t>(layer)];
+  for_tokens(n, [&](std::int64_t t) {
+    prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.attn, is_ternary(w.q), t, ws);
+  });
+  apply<3>({{&w.q, ws.q.data()}, {&w.k, ws.k.data()}, {&w.v, ws.v.data()}}, n, ws);
+  rotate_and_store(layer, n, position, cache, ws);
+  attend(layer, n, position, cache, ws);  // q (n, heads * head_dim) becomes the output
+  for_tokens(n, [&](std::int64_t t) {
+    prepare(ws.q.data() + t * config_.q_dim(), config_.q_dim(), norms.attn_sub, is_ternary(w.o), t,
+            ws);
+  });
+  apply<1>({{&w.o, ws.branch.data()}}, n, ws);
+  for_tokens(n, [&](std::int64_t t) {
+    table_.vector.add(ws.x.data() + t * config_.hidden, ws.branch.data() + t * config_.hidden,
+                      config_.hidden);
+  });
+}
+
+void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) const {
+  const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
+  const auto& norms = weights_.shared->norms[static_cast<std::size_t>(layer)];
+  const auto activate =
+      config_.activation == Activation::kRelu2 ? table_.vector.relu2_mul : table_.vector.silu_mul;
+  for_tokens(n, [&](std::int64_t t) {
+    prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.ffn, is_ternary(w.gate), t, ws);
+  });
+  apply<2>({{&w.gate, ws.gate.data()}, {&w.up, ws.up.data()}}, n, ws);
+  for_tokens(n, [&](std::int64_t t) {
+    float* gate = ws.gate.data() + t * config_.ffn;
+    activate(gate, ws.up.data() + t * config_.ffn, config_.ffn, gate);
+    prepare(gate, config_.ffn, norms.ffn_sub, is_ternary(w.down), t, ws);
+  });
+  apply<1>({{&w.down, ws.branch.data()}}, n, ws);
+  for_tokens(n, [&](std::int64_t t) {
+    table_.vector.add(ws.x.data() + t * config_.hidden, ws.branch.data() + t * config_.hidden,
+                      config_.hidden);
+  });
+}
+
+void Transformer::rotate_and_store(std::int64_t layer, std::int64_t n, std::int64_t position,
+                                   KvCache& cache, Workspace& ws) const {
+  const auto rotate = config_.rope_pairs == RopePairs::kHalf ? table_.vector.rope_half
+                                                             : table_.vector.rope_interleaved;
+  const std::int64_t head_dim = config_.head_dim;
+  for_tokens(n, [&](std::int64_t t) {
+    const float* cos_sin = rope_.data() + (position + t) * head_dim;
+    float* q = ws.q.data() + t * config_.q_dim();
+    float* k = ws.k.data() + t * config_.kv_dim();
+    for (std::int64_t h = 0; h < config_.heads; ++h) rotate(q + h * head_dim, cos_sin, head_dim);
+    for (std::int64_t h = 0; h < config_.kv_heads; ++h) rotate(k + h * head_dim, cos_sin, head_dim);
+    cache.store(table_.vector, layer, position + t, k, ws.v.data() + t * config_.kv_dim());
+  });
+}
+
+void Transformer::attend(std::int64_t layer, std::int64_t n, std::int64_t position,
+                         const KvCache& cache, Workspace& ws) const {
+  const std::int64_t group = config_.heads / config_.kv_heads;
+  const std::int64_t partial_stride = round_up(config_.head_dim, 16);
+  std::atomic<std::int64_t> next{0};
+  pool_.run([&](int member) {
+    // Items in the order (kv head, token, query head of the group): neighbours share keys and
+    // values.
+    for (std::int64_t i = next.fetch_add(1, std::memory_order_relaxed); i < n * config_.heads;
+         i = next.fetch_add(1, std::memory_order_relaxed)) {
+      const std::int64_t kv_head = i / (n * group);
+      const std::int64_t t = i / group % n;
+      const std::int64_t head = kv_head * group + i % group;
+      float* q = ws.q.data() + t * config_.q_dim() + head * config_.head_dim;
+      attend_head(q, cache.keys(layer, kv_head), cache.values(layer, kv_head), cache,
+                  position + t + 1, ws.scores.data() + member * ws.scores_stride,
+                  ws.partial.data() + member * partial_stride, q);
+    }
+  });
+}
+
+// softmax(q k^T / sqrt(head_dim)) v over the first `positions` keys. out may be the query: it is
+// read first.
+void Transformer::attend_head(const float* query, const void* keys, const void* values,
+                              const KvCache& cache, std::int64_t positions, float* scores,
+                              float* partial, float* out) const {
+  const std::int64_t head_dim = config_.head_dim;
+  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(head_dim));
+  const float max =
+      table_.attention.scores(query, keys, cache.type_k(), head_dim, scale, 0, positions, scores);
+  float total = 0;
+  for (std::int64_t begin = 0; begin < positions; begin += kernels::kAttentionBlock) {
+    const std::int64_t end = std::min(positions, begin + kernels::kAttentionBlock);
+    float* target = begin == 0 ? out : partial;
+    float sum = 0;
+    table_.attention.weighted_sum(scores, max, values, cache.type_v(), head_dim, begin, end, target,
+                                  &sum);
+    if (begin != 0) table_.vector.add(out, partial, head_dim);
+    total += sum;
+  }
+  table_.vector.scale(out, 1.0f / total, head_dim);
+}
+
+void Transformer::prepare(const float* x, std::int64_t width, std::span<const float> norm,
+                          bool ternary, std::int64_t t, Workspace& ws) const {
+  float* out = ws.normed.data() + t * ws.widest;
+  if (norm.empty()) {
+    std::memcpy(out, x, static_cast<std::size_t>(width) * sizeof(float));
+  } else {
+    table_.vector.rms_norm(x, norm.data(), width, config_.rms_eps, out);
+  }
+  // Quantisation would hide a NaN or an infinity: the promise of one answer is for finite values
+  // only.
+  if (!table_.vector.all_finite(out, width)) ws.finite.store(false, std::memory_order_relaxed);
+  if (ternary) {
+    ws.q_scales[static_cast<std::size_t>(t)] = table_.quantize.quantize_row(
+        out, width, ws.quantized.data() + t * ws.q_stride, ws.sums.data() + t);
+  }
+}
+
+// The rows of all jobs form one range that is cut into equal shares, so that small matrices (k, v)
+// do not leave threads idle.
+template <std::size_t N>
+void Transformer::apply(const Job (&jobs)[N], std::int64_t n, Workspace& ws) const {
+  const Activations in{
+      ws.normed.data(),   ws.widest, ws.quantized.data(), ws.q_stride, ws.sums.data(),
+      ws.q_scales.data(), n};
+  std::int64_t blocks = 0;
+  for (const Job& job : jobs) blocks += (rows(*job.w) + row_block(*job.w) - 1) / row_block(*job.w);
+  pool_.run([&](int member) {
+    float* row_scales = ws.row_scales.data() + member * round_up(ws.tokens, 16);
+    const std::int64_t first = blocks * member / pool_.threads();
+    const std::int64_t last = blocks * (member + 1) / pool_.threads();
+    std::int64_t start = 0;  // of the job, in blocks
+    for (const Job& job : jobs) {
+      const std::int64_t block = row_block(*job.w);
+      const std::int64_t count = (rows(*job.w) + block - 1) / block;
+      const std::int64_t begin = std::max(first - start, std::int64_t{0}) * block;
+      const std::int64_t end = std::min(std::min(last - start, count) * block, rows(*job.w));
+      if (begin < end) {
+        std::visit([&](const auto& w) { w.apply(in, row_scales, job.y, w.rows(), begin, end); },
+                   *job.w);
+      }
+      start += count;
+    }
+  });
+}
+
+void Transformer::logits(std::int64_t index, Workspace& ws) const {
+  // The head takes row 0 of ws.normed; the residual stream stays.
+  prepare(ws.x.data() + index * config_.hidden, config_.hidden, weights_.shared->output_norm, false,
+          0, ws);
+  const Activations in{ws.normed.data(), ws.widest, nullptr, 0, nullptr, nullptr, 1};
+  const auto head = [&](const auto& w) {
+    pool_.parallel_rows(w.rows(), w.row_block(), [&](std::int64_t begin, std::int64_t end) {
+      w.apply(in, nullptr, ws.logits.data(), w.rows(), begin, end);
+    });
+  };
+  if (weights_.shared->output) {
+    std::visit(head, *weights_.shared->output);
+  } else {
+    head(weights_.shared->embedding);
+  }
+}
+
+template <class F>
+void Transformer::for_tokens(std::int64_t n, F&& f) const {
+  if (n == 1) {
+    f(0);
+    return;
+  }
+  pool_.parallel_rows(n, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) f(t);
+  });
+}
+
+}  // namespace tern::engine

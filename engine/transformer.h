@@ -1,0 +1,64 @@
+#pragma once
+// The mathematics of one forward pass, the same for the ternary model and its FP16 twin: only the
+// matrices inside differ. Graph: formats.md section 1.2 (BitNet b1.58) and, without sub-norms and
+// with SiLU, Llama.
+
+#include <cstdint>
+#include <span>
+
+#include "engine/kv_cache.h"
+#include "engine/model.h"
+#include "engine/model_weights.h"
+#include "engine/thread_pool.h"
+#include "engine/workspace.h"
+
+namespace tern::engine {
+
+class Transformer {
+ public:
+  // cos and sin of every position below `context` are tabulated here; nothing is allocated
+  // afterwards.
+  Transformer(const Model& model, ThreadPool& pool, std::int64_t context);
+
+  // Evaluates tokens.size() <= ws.tokens tokens at positions [position, position + size), filling
+  // the cache. Leaves the residual stream in ws.x. Token ids and positions are the caller's to
+  // check.
+  void forward(std::span<const int> tokens, std::int64_t position, KvCache& cache,
+               Workspace& ws) const;
+
+  // Logits (vocab) of row `index` of ws.x, in ws.logits.
+  void logits(std::int64_t index, Workspace& ws) const;
+
+ private:
+  struct Job {
+    const Linear* w;
+    float* y;  // (tokens, rows(w))
+  };
+
+  void embed(std::span<const int> tokens, Workspace& ws) const;
+  void attention_block(std::int64_t layer, std::int64_t n, std::int64_t position, KvCache& cache,
+                       Workspace& ws) const;
+  void ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) const;
+  void rotate_and_store(std::int64_t layer, std::int64_t n, std::int64_t position, KvCache& cache,
+                        Workspace& ws) const;
+  void attend(std::int64_t layer, std::int64_t n, std::int64_t position, const KvCache& cache,
+              Workspace& ws) const;
+  void attend_head(const float* query, const void* keys, const void* values, const KvCache& cache,
+                   std::int64_t positions, float* scores, float* partial, float* out) const;
+  // Row t of ws.normed = rms_norm(row t of x), or x itself without weights; quantised too when
+  // `ternary`.
+  void prepare(const float* x, std::int64_t width, std::span<const float> norm, bool ternary,
+               std::int64_t t, Workspace& ws) const;
+  template <std::size_t N>
+  void apply(const Job (&jobs)[N], std::int64_t n, Workspace& ws) const;
+  template <class F>
+  void for_tokens(std::int64_t n, F&& f) const;
+
+  const ModelConfig& config_;
+  const ModelWeights& weights_;
+  const kernels::KernelTable& table_;
+  ThreadPool& pool_;
+  kernels::AlignedBuffer<float> rope_;  // (context, head_dim): cosines, then sines
+};
+
+}  // namespace tern::engine

@@ -1,0 +1,72 @@
+#pragma once
+// The buffers of one forward pass over up to `tokens` positions, allocated once per session.
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+#include "engine/model_config.h"
+#include "kernels/aligned_buffer.h"
+#include "kernels/attention/attention.h"
+#include "kernels/ternary/ternary.h"
+
+namespace tern::engine {
+
+constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) noexcept {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+struct Workspace {
+  template <class T>
+  using Buffer = kernels::AlignedBuffer<T>;
+
+  std::int64_t tokens;         // most tokens of one pass
+  std::int64_t widest;         // largest input of any linear layer
+  std::int64_t q_stride;       // of `quantized`
+  std::int64_t scores_stride;  // of `scores`
+
+  Buffer<float> x;                // (tokens, hidden): the residual stream
+  Buffer<float> normed;           // (tokens, widest): input of the next linear layers
+  Buffer<float> q;                // (tokens, heads * head_dim); later the attention output
+  Buffer<float> k, v;             // (tokens, kv_heads * head_dim)
+  Buffer<float> gate, up;         // (tokens, ffn)
+  Buffer<float> branch;           // (tokens, hidden): what a block adds to the residual stream
+  Buffer<std::int8_t> quantized;  // (tokens, q_stride)
+  Buffer<std::int32_t> sums;      // (tokens)
+  Buffer<float> q_scales;         // (tokens)
+  Buffer<float> row_scales;       // (threads, tokens): scratch of Linear::apply
+  Buffer<float> scores;           // (threads, scores_stride): attention scores of one head
+  Buffer<float> partial;          // (threads, head_dim)
+  Buffer<float> logits;           // (vocab)
+  std::atomic<bool> finite{
+      true};  // false once an input of a linear layer held a NaN or an infinity
+
+  Workspace(const ModelConfig& c, std::int64_t most_tokens, std::int64_t context,
+            std::int64_t threads)
+      : tokens(most_tokens),
+        widest(std::max({c.hidden, c.q_dim(), c.ffn})),
+        q_stride(round_up(widest, kernels::kQuantizedAlign)),
+        scores_stride(round_up(context, kernels::kAttentionBlock)),
+        x(size(tokens, c.hidden)),
+        normed(size(tokens, widest)),
+        q(size(tokens, c.q_dim())),
+        k(size(tokens, c.kv_dim())),
+        v(size(tokens, c.kv_dim())),
+        gate(size(tokens, c.ffn)),
+        up(size(tokens, c.ffn)),
+        branch(size(tokens, c.hidden)),
+        quantized(size(tokens, q_stride)),
+        sums(size(tokens, 1)),
+        q_scales(size(tokens, 1)),
+        row_scales(size(threads, round_up(tokens, 16))),
+        scores(size(threads, scores_stride)),
+        partial(size(threads, round_up(c.head_dim, 16))),
+        logits(size(c.vocab, 1)) {}
+
+ private:
+  static std::size_t size(std::int64_t a, std::int64_t b) noexcept {
+    return static_cast<std::size_t>(a * b);
+  }
+};
+
+}  // namespace tern::engine
