@@ -19,9 +19,11 @@ set(tests_may_include kernels engine energy datasets evals dashboards harness)
 
 # Third-party headers (regular expressions of what stands between the brackets) and the folders that may
 # include them. Outside tests they belong in .cpp files, so that no user of ours inherits them.
-set(third_party intrinsics json hwloc pcre2 sqlite openssl pfm fmt cli11 httplib catch2 benchmark)
-set(intrinsics_headers "^([a-z0-9]*intrin|cpuid|arm_neon|arm_acle|arm_sve)\\.h$")
+set(third_party intrinsics cpuid json hwloc pcre2 sqlite openssl pfm fmt cli11 httplib catch2 benchmark)
+set(intrinsics_headers "^([a-z0-9]*intrin|arm_neon|arm_acle|arm_sve)\\.h$")
 set(intrinsics_folders kernels)
+set(cpuid_headers "^cpuid\\.h$")  # what the machine is, not arithmetic
+set(cpuid_folders kernels harness)
 set(json_headers "^nlohmann/")
 set(json_folders engine energy datasets dashboards harness tests)
 set(hwloc_headers "^hwloc(\\.h$|/)")
