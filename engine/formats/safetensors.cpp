@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "engine/error.h"
@@ -21,7 +22,7 @@ static_assert(std::endian::native == std::endian::little,
               "values are read as they lie in the file");
 
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own library
-constexpr std::uint64_t kMaxTextBytes = 64 << 20;       // config.json, model.safetensors.index.json
+constexpr std::uint64_t kMaxTextBytes = 16 << 20;       // config.json, model.safetensors.index.json
 constexpr std::size_t kMaxDimensions = 8;
 constexpr std::string_view kConfigName = "config.json";
 constexpr std::string_view kModelName = "model.safetensors";
@@ -290,8 +291,8 @@ std::map<std::string, std::string> read_index(const std::filesystem::path& path)
   Json index;
   try {
     index = Json::parse(read_text(path), shallow);
-  } catch (const Json::parse_error& error) {
-    fail("index", path.string(), "JSON", "invalid JSON at byte " + std::to_string(error.byte));
+  } catch (const Json::exception&) {
+    fail("index", path.string(), "JSON", "something else");
   }
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object() ||
       index["weight_map"].empty()) {
@@ -314,28 +315,34 @@ std::map<std::string, std::string> read_index(const std::filesystem::path& path)
 }  // namespace
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : origin_(path.string()) {
-  if (!std::filesystem::is_directory(path)) {
-    files_.emplace_back(path);
-    return parse(files_.back().bytes(), origin_);
+  const auto open = [&](const std::filesystem::path& file) {
+    files_.emplace_back(file);
+    parse(files_.back().bytes(), file.string());
+  };
+  // What cannot be looked at counts as absent here, and opening it then says why.
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(path, ignored)) {
+    open(path);
+    return;
   }
-  const auto present = [&](std::string_view name) { return std::filesystem::exists(path / name); };
-  if (!present(kConfigName)) fail("model folder", origin_, "config.json", "none");
+  const auto present = [&](std::string_view name) {
+    return std::filesystem::exists(path / name, ignored);
+  };
+  if (!present(kConfigName)) fail("model", origin_, "config.json", "none");
   config_json_ = read_text(path / kConfigName);
   if (present(kModelName)) {
-    files_.emplace_back(path / kModelName);
-    return parse(files_.back().bytes(), (path / kModelName).string());
+    open(path / kModelName);
+    return;
   }
   if (!present(kIndexName)) {
-    fail("model folder", origin_, "model.safetensors or model.safetensors.index.json", "neither");
+    fail("model", origin_, "model.safetensors or model.safetensors.index.json", "neither");
   }
   const auto shard_of = read_index(path / kIndexName);
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : shard_of) shards.insert(shard);
   for (const std::string& shard : shards) {
-    if (!present(shard))
-      fail("model folder", origin_, "shard " + quote_name(shard), "no such file");
-    files_.emplace_back(path / shard);
-    parse(files_.back().bytes(), (path / shard).string());
+    if (!present(shard)) fail("model", origin_, "shard " + quote_name(shard), "no such file");
+    open(path / shard);
   }
   for (const auto& [tensor, shard] : shard_of) {
     if (find(tensor) == nullptr) {
