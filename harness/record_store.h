@@ -1,6 +1,7 @@
 #pragma once
-// Records in one SQLite file (WAL). A run is begun before its first trial and each trial is committed as it
-// finishes, so a killed process loses at most the trial in flight and the file always opens.
+// Records in one SQLite file (WAL). A run is begun before its first trial and each trial is
+// committed as it finishes, so a killed process loses at most the trial in flight and the file
+// always opens.
 
 #include <filesystem>
 #include <memory>
@@ -19,8 +20,8 @@ struct RecordSummary {
 
 class RecordStore {
  public:
-  // Opens or creates; migrates by user_version. Throws Error when the file cannot be opened or written,
-  // or was made by a newer version.
+  // Opens or creates; migrates by user_version. Throws Error when the file cannot be opened or
+  // written, or was made by a newer version.
   explicit RecordStore(const std::filesystem::path& path);
   ~RecordStore();
   RecordStore(RecordStore&&) noexcept;
@@ -28,11 +29,11 @@ class RecordStore {
   // $XDG_DATA_HOME/tern/tern.db, or ~/.local/share/tern/tern.db.
   static std::filesystem::path default_path();
 
-  void begin(const Record& record);                            // the document without trials
+  void begin(const Record& record);  // the document without trials
   void append(const std::string& record_id, const Trial& trial);
-  void finish(const Record& record);                           // everything but trials again
+  void finish(const Record& record);  // everything but trials again
 
-  std::vector<RecordSummary> list() const;                     // newest first
+  std::vector<RecordSummary> list() const;  // newest first
   // id: whole, or a prefix that names one record. nullopt when none; Error when ambiguous.
   std::optional<Record> load(const std::string& id) const;
   // Idempotent: a record whose id is there already is left alone. Returns whether it was added.

@@ -1,0 +1,194 @@
+// tern machine: what this machine is, what works here, and why the rest does not.
+
+#include <fmt/core.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <span>
+
+#include "energy/energy_source.h"
+#include "energy/perf_counters.h"
+#include "engine/thread_pool.h"
+#include "harness/build_info.h"
+#include "harness/command.h"
+#include "harness/error.h"
+#include "harness/limits.h"
+#include "harness/machine.h"
+#include "harness/options.h"
+#include "harness/parse_command.h"
+#include "harness/record_text.h"
+#include "kernels/cpu_features.h"
+#include "kernels/dispatch.h"
+
+namespace tern::harness {
+namespace {
+
+using nlohmann::json;
+
+json kernel_rows(const kernels::KernelTable& chosen) {
+  const kernels::CpuFeatures cpu = kernels::detect_cpu();
+  json rows = json::array();
+  for (const kernels::KernelTable& table : kernels::compiled_tables()) {
+    const std::string why = kernels::why_not(table.required, cpu);
+    rows.push_back({{"name", table.name},
+                    {"usable", why.empty()},
+                    {"chosen", &table == &chosen},
+                    {"why", why}});
+  }
+  return rows;
+}
+
+json meter_row(const energy::Probe& probe) {
+  json row = {{"name", probe.name},
+              {"usable", probe.source != nullptr},
+              {"why", probe.why_not},
+              {"remedy", probe.remedy}};
+  if (!probe.source) return row;
+  const energy::SourceInfo& info = probe.source->info();
+  row["detail"] = info.detail;
+  row["coverage"] = info.coverage;
+  row["attributed"] = info.attributed;
+  row["domains"] = json::array();
+  for (const energy::Domain& domain : info.domains) {
+    json fields = {{"name", domain.name}, {"included", domain.included}};
+    if (!domain.why_excluded.empty()) fields["why"] = domain.why_excluded;
+    row["domains"].push_back(std::move(fields));
+  }
+  return row;
+}
+
+json meter_rows() {
+  json rows = json::array();
+  for (const energy::Probe& probe : energy::probe_all()) rows.push_back(meter_row(probe));
+  return rows;
+}
+
+json counter_rows() {
+  const int thread_id = static_cast<int>(::syscall(SYS_gettid));
+  const energy::PerfCounters counters(std::span(&thread_id, 1));
+  json rows = json::array();
+  for (const energy::CounterInfo& counter : counters.counters()) {
+    rows.push_back({{"name", counter.name},
+                    {"usable", counter.usable},
+                    {"event", counter.event},
+                    {"why", counter.why_not},
+                    {"remedy", counter.remedy}});
+  }
+  return rows;
+}
+
+// What one thread and what all cores read from memory.
+json limits(const kernels::KernelTable& table) {
+  json bandwidths = json::array();
+  for (const int threads : std::set<int>{1, engine::physical_cores()}) {
+    engine::ThreadPool pool({.threads = threads});
+    bandwidths.push_back(
+        {{"threads", threads}, {"gb_per_s", measure_read_bandwidth(pool, table) / 1e9}});
+  }
+  return {{"read_bandwidth", std::move(bandwidths)}};
+}
+
+std::string number_of(const json& object, const char* key, const char* unit) {
+  if (!object.contains(key)) return "";
+  const auto n = object[key].get<std::int64_t>();
+  return fmt::format(", {} {}{}", n, unit, n == 1 ? "" : "s");
+}
+
+std::string cache_text(const json& caches) {
+  std::string text;
+  for (const json& cache : caches) {
+    const std::string type = cache.at("type");
+    const char* suffix = type == "Data" ? "d" : type == "Instruction" ? "i" : "";
+    text +=
+        fmt::format("{}L{}{} {} x {}", text.empty() ? "" : ", ", cache.at("level").get<int>(),
+                    suffix, cache.at("instances").get<int>(), cache.at("size").get<std::string>());
+  }
+  return text.empty() ? "unknown" : text;
+}
+
+std::string facts_text(const json& facts, const json& environment) {
+  const json& topology = facts.at("topology");
+  std::string text = fmt::format(
+      "cpu       {}, {}{}{}{}{}\n", facts.at("cpu").at("name").get<std::string>(),
+      facts.at("architecture").get<std::string>(), number_of(topology, "packages", "package"),
+      number_of(topology, "cores", "core"), number_of(topology, "threads", "thread"),
+      number_of(topology, "numa_nodes", "NUMA node"));
+  text += "caches    " + cache_text(facts.at("caches")) + "\n";
+  if (facts.contains("memory")) {
+    constexpr double kGib = 1024.0 * 1024 * 1024;
+    text +=
+        fmt::format("memory    {:.1f} GiB", facts["memory"]["total_bytes"].get<double>() / kGib);
+    if (environment.contains("memory_available_bytes")) {
+      text += fmt::format(", {:.1f} GiB available",
+                          environment["memory_available_bytes"].get<double>() / kGib);
+    }
+    text += "\n";
+  }
+  text += fmt::format("system    {}, {}, virtualisation: {}\n", facts.value("os", "unknown OS"),
+                      facts.value("kernel", "unknown kernel"),
+                      environment.at("virtualization").get<std::string>());
+  text += fmt::format("identity  {:.12}\n", facts.at("hash").get<std::string>());
+  const BuildInfo& build = build_info();
+  return text + fmt::format("tern      {} ({}), {}, {}\n", build.version, build.commit,
+                            build.compiler, build.build_type);
+}
+
+// Usable things with what they are, the others with the reason and what to do about it.
+std::string rows_text(const char* title, const json& rows, const char* detail) {
+  std::vector<std::vector<std::string>> cells;
+  for (const json& row : rows) {
+    const bool usable = row.at("usable");
+    std::string note = usable ? row.value(detail, "") : row.at("why").get<std::string>();
+    if (row.value("chosen", false)) note = "chosen here";
+    if (row.value("attributed", false)) note += " (attributed to this virtual machine)";
+    if (const std::string remedy = row.value("remedy", ""); !usable && !remedy.empty()) {
+      note += "; remedy: " + remedy;
+    }
+    cells.push_back({row.at("name"), usable ? "yes" : "no", note});
+  }
+  if (cells.empty()) return "";
+  return "\n" + markdown_table({title, "usable", "note"}, cells);
+}
+
+std::string limits_text(const json& limits) {
+  std::vector<std::vector<std::string>> cells;
+  for (const json& row : limits.at("read_bandwidth")) {
+    cells.push_back({std::to_string(row.at("threads").get<int>()),
+                     fmt::format("{:.1f}", row.at("gb_per_s").get<double>())});
+  }
+  return "\n" + markdown_table({"threads", "memory read, GB/s"}, cells);
+}
+
+}  // namespace
+
+int run_machine(const std::vector<std::string>& args) {
+  std::string format = "md";
+  std::string row;
+  CLI::App app("This machine, and which kernels, meters and counters work here, or why not",
+               "tern machine");
+  app.add_option("-o,--output", format, "md or json");
+  app.add_option("--kernels", row, "The row of kernels that measures the limits");
+  if (!parse_command(app, args)) return 0;
+  if (format != "md" && format != "json") {
+    throw Error(fmt::format("-o: expected one of md, json, got \"{}\"", format));
+  }
+  const kernels::KernelTable& table = kernels_row(row);
+  const json result = {{"machine", machine_facts()},    {"environment", environment_snapshot()},
+                       {"kernels", kernel_rows(table)}, {"meters", meter_rows()},
+                       {"counters", counter_rows()},    {"limits", limits(table)}};
+  if (format == "json") {
+    fmt::print("{}\n", result.dump(2, ' ', false, json::error_handler_t::replace));
+    return 0;
+  }
+  fmt::print("{}{}{}{}{}", facts_text(result["machine"], result["environment"]),
+             rows_text("kernels", result["kernels"], "why"),
+             rows_text("meter", result["meters"], "coverage"),
+             rows_text("counter", result["counters"], "event"), limits_text(result["limits"]));
+  return 0;
+}
+
+}  // namespace tern::harness
