@@ -1,0 +1,96 @@
+#include "harness/bench_record.h"
+
+#include <nlohmann/json.hpp>
+
+#include "engine/synthetic.h"
+#include "harness/machine.h"
+#include "harness/options.h"
+
+namespace tern::harness {
+
+namespace {
+
+using nlohmann::json;
+
+json protocol(const BenchOptions& options, const BenchConfiguration& configuration,
+              const engine::ThreadPool& pool) {
+  json tests = json::array();
+  for (const TestCase& test : options.tests) {
+    tests.push_back({{"name", test.name()},
+                     {"n_prompt", test.prompt},
+                     {"n_gen", test.gen},
+                     {"n_depth", test.depth}});
+  }
+  return {
+      {"command", "bench"},
+      {"tests", std::move(tests)},
+      {"order", "ABBA"},  // pair 0 forwards, pair 1 backwards, …
+      {"pairs", options.pairs},
+      {"warmup", options.warmup},
+      {"delay_s", options.delay_s},
+      {"quick", options.quick},
+      {"threads", configuration.threads},
+      {"pinning", pool.pinning()},
+      {"cpus", pool.cpus()},
+      {"poll", configuration.poll},
+      {"spin_us", spin_microseconds(configuration.poll)},
+      {"n_batch", configuration.batch},
+      {"n_ubatch", configuration.ubatch},
+      {"type_k", name(configuration.cache_k)},
+      {"type_v", name(configuration.cache_v)},
+      {"token_seed", kTokenSeed},
+      {"clock", "CLOCK_MONOTONIC_RAW"},
+      {"logits_hash", {{"prompt", kVerifyPrompt}, {"steps", kVerifySteps}}},
+  };
+}
+
+json subject_part(const RecordedSubject& subject, bool derived) {
+  const engine::ModelFacts& facts = subject.model->facts();
+  json part = {
+      {"name", subject.name},
+      {"engine", "tern"},
+      {"model", facts.spec},
+      {"container", facts.container},
+      {"format", facts.weight_types},
+      {"description", facts.description},
+      {"parameters", facts.parameters},
+      {"bytes", facts.bytes},
+      {"ternary", facts.ternary},
+  };
+  if (derived)
+    part["derived_from"] = "the ternary weights of the first subject, dequantised to FP16";
+  if (facts.container == "synthetic") part["seed"] = engine::kSyntheticSeed;
+  if (subject.files != nullptr) {
+    for (const FileDigest& file : *subject.files) {
+      part["files"].push_back(
+          {{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
+    }
+    if (subject.files->size() == 1) part["sha256"] = subject.files->front().sha256;
+  }
+  return part;
+}
+
+}  // namespace
+
+Record begin_bench_record(const BenchOptions& options, const BenchConfiguration& configuration,
+                          const std::vector<RecordedSubject>& subjects,
+                          const engine::ThreadPool& pool, const std::string& kernels_row,
+                          double read_bandwidth) {
+  Record record = Record::begin(kernels_row);
+  json& document = record.document();
+  document["machine"] = machine_facts();
+  document["environment"]["before"] = environment_snapshot();
+  document["protocol"] = protocol(options, configuration, pool);
+  if (read_bandwidth > 0) document["limits"]["read_bandwidth_bytes_per_s"] = read_bandwidth;
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    const bool twin = i > 0 && options.baseline == "auto";
+    document["subjects"].push_back(subject_part(subjects[i], twin));
+  }
+  return record;
+}
+
+void record_environment_after(Record& record) {
+  record.document()["environment"]["after"] = environment_snapshot();
+}
+
+}  // namespace tern::harness

@@ -1,0 +1,31 @@
+#pragma once
+// Fills the parts of a record that a benchmark knows before its first trial.
+
+#include <string>
+#include <vector>
+
+#include "energy/energy_meter.h"
+#include "engine/thread_pool.h"
+#include "harness/bench_options.h"
+#include "harness/contenders.h"
+#include "harness/file_digest.h"
+#include "harness/record.h"
+
+namespace tern::harness {
+
+// One subject of the record and the files it came from (none for a synthetic model).
+struct RecordedSubject {
+  std::string name;
+  const engine::Model* model = nullptr;
+  const std::vector<FileDigest>* files = nullptr;
+};
+
+Record begin_bench_record(const BenchOptions& options, const BenchConfiguration& configuration,
+                          const std::vector<RecordedSubject>& subjects,
+                          const engine::ThreadPool& pool, const std::string& kernels_row,
+                          double read_bandwidth);
+
+// environment.after
+void record_environment_after(Record& record);
+
+}  // namespace tern::harness

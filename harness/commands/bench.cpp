@@ -1,0 +1,403 @@
+// `tern bench`: speed and energy of a ternary model against its FP16 baseline. For each
+// configuration it loads the models, opens a record, runs the paired study and stores every trial
+// as it finishes; the report over all configurations comes last.
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "engine/error.h"
+#include "engine/thread_pool.h"
+#include "harness/bench_options.h"
+#include "harness/bench_record.h"
+#include "harness/build_info.h"
+#include "harness/command.h"
+#include "harness/contenders.h"
+#include "harness/error.h"
+#include "harness/instruments.h"
+#include "harness/limits.h"
+#include "harness/machine.h"
+#include "harness/options.h"
+#include "harness/progress.h"
+#include "harness/quick.h"
+#include "harness/record_store.h"
+
+namespace tern::harness {
+
+namespace {
+
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free);  // a signal handler may touch nothing else
+
+// The first SIGINT asks the study to stop; a second one ends the process as usual.
+void stop_on_sigint() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupted.store(true); };
+  action.sa_flags = SA_RESETHAND;
+  sigaction(SIGINT, &action, nullptr);
+}
+
+class BenchRun final : StudyListener {
+ public:
+  explicit BenchRun(BenchOptions options);
+  int run();
+
+ private:
+  void choose_quick_model();
+  void set_up(const BenchConfiguration& configuration);
+  MemoryNeed memory_need() const;
+  std::vector<std::unique_ptr<EngineSubject>> make_subjects(
+      const BenchConfiguration& configuration);
+  void choose_quick_tests(const std::vector<std::unique_ptr<EngineSubject>>& subjects,
+                          Instruments& instruments);
+  double read_bandwidth(int threads);
+  std::vector<RecordedSubject> recorded_subjects() const;
+  RunFacts run_facts(const BenchConfiguration& configuration) const;
+  void run_configuration(const BenchConfiguration& configuration);
+  std::string check_hashes(const BenchConfiguration& configuration,
+                           const std::vector<Trial>& trials);
+  void finish_record(const StudyOutcome& outcome);
+  void write_results() const;
+  int exit_code() const;
+
+  void on_start(const StudyStep& step) override;
+  void on_trial(const Trial& trial) override;
+
+  BenchOptions options_;
+  const kernels::KernelTable& table_;
+  Progress progress_;
+  std::unique_ptr<energy::EnergyMeter> meter_;
+  RecordStore store_;
+  std::unique_ptr<engine::ThreadPool> pool_;
+  int pool_poll_ = -1;
+  std::string loaded_;  // the model that contenders_ hold
+  Contenders contenders_;
+  std::vector<FileDigest> first_files_, second_files_;
+  bool quick_tests_chosen_ = false;
+  std::map<int, double> read_bandwidths_;  // by threads
+  std::map<std::string, std::string>
+      hashes_;                    // of everything that must not depend on how it was run
+  std::optional<Record> record_;  // of the configuration that runs
+  std::optional<std::int64_t> first_trial_ns_;  // its beginning
+  Instruments* clock_ = nullptr;
+  std::vector<Record> records_;
+  BenchReport report_;
+  bool failed_ = false;
+};
+
+std::unique_ptr<energy::EnergyMeter> open_required_meter(bool required) {
+  std::unique_ptr<energy::EnergyMeter> meter = energy::open_meter();
+  if (required && !meter->usable()) {
+    meter->start();
+    throw Error("--require-energy: energy cannot be measured here: " + meter->stop().why, 6);
+  }
+  return meter;
+}
+
+BenchRun::BenchRun(BenchOptions options)
+    : options_(std::move(options)),
+      table_(kernels_row(options_.kernels)),
+      progress_(std::cerr, isatty(STDERR_FILENO) == 1, options_.progress),
+      meter_(open_required_meter(options_.require_energy)),
+      store_(options_.db.empty() ? RecordStore::default_path() : options_.db) {
+  const BuildInfo& build = build_info();
+  if (!build.optimized) {
+    report_.notes.push_back(
+        fmt::format("this is a {} build{}{}: its speeds mean nothing", build.build_type,
+                    *build.sanitizer != '\0' ? " with -fsanitize=" : "", build.sanitizer));
+    progress_.note(report_.notes.back());
+  }
+  if (options_.quick) choose_quick_model();
+}
+
+void BenchRun::choose_quick_model() {
+  if (!options_.pairs_given) options_.pairs = kQuickPairs;
+  if (!options_.tests_given) options_.tests = quick_tests(0);
+  if (options_.model_given || options_.baseline != "auto") return;
+  const std::int64_t available = engine::available_memory_bytes();
+  const std::string model = quick_model(available - memory_margin(available));
+  for (BenchConfiguration& configuration : options_.configurations) configuration.model = model;
+  if (model != kQuickModel) {
+    progress_.note(fmt::format(
+        "--quick: {} and its FP16 twin do not fit the memory available ({} MiB), so {} runs",
+        kQuickModel, available >> 20, model));
+  }
+}
+
+int BenchRun::run() {
+  stop_on_sigint();
+  for (const BenchConfiguration& configuration : options_.configurations) {
+    try {
+      set_up(configuration);
+      run_configuration(configuration);
+    } catch (const engine::Error& error) {
+      if (report_.rows.empty()) throw;  // nothing was measured that an exit could lose
+      progress_.note(error.what());
+      failed_ = true;
+    }
+    if (interrupted.load()) break;
+  }
+  progress_.clear();
+  write_results();
+  return exit_code();
+}
+
+MemoryNeed BenchRun::memory_need() const {
+  MemoryNeed need{.positions = kVerifyPrompt + kVerifySteps};
+  for (const TestCase& test : options_.tests)
+    need.positions = std::max(need.positions, test.positions());
+  for (const BenchConfiguration& configuration : options_.configurations) {
+    if (configuration.cache_k == kernels::CacheType::kF32) need.cache_k = kernels::CacheType::kF32;
+    if (configuration.cache_v == kernels::CacheType::kF32) need.cache_v = kernels::CacheType::kF32;
+  }
+  return need;
+}
+
+std::vector<FileDigest> files_of(const engine::Model& model) {
+  if (model.facts().container == "synthetic") return {};
+  return digest_model(model.facts().spec);
+}
+
+// The pool of this configuration and the models, if they are not there from the one before.
+void BenchRun::set_up(const BenchConfiguration& configuration) {
+  if (pool_ == nullptr || pool_->threads() != configuration.threads ||
+      pool_poll_ != configuration.poll) {
+    pool_.reset();
+    pool_ = std::make_unique<engine::ThreadPool>(
+        engine::ThreadPoolOptions{.threads = configuration.threads,
+                                  .pin = true,
+                                  .spin_us = spin_microseconds(configuration.poll)});
+    pool_poll_ = configuration.poll;
+  }
+  if (loaded_ == configuration.model) return;
+  contenders_ = {};  // before the next one is loaded: both may not fit
+  loaded_.clear();
+  progress_.phase("loading " + configuration.model);
+  contenders_ =
+      load_contenders(configuration.model, options_.baseline, memory_need(), table_, *pool_);
+  first_files_ = files_of(*contenders_.first);
+  second_files_ = contenders_.second != nullptr && options_.baseline != "auto"
+                      ? files_of(*contenders_.second)
+                      : std::vector<FileDigest>();
+  loaded_ = configuration.model;
+  if (contenders_.second == nullptr)
+    progress_.note(contenders_.no_second + "; it runs without a baseline");
+}
+
+std::vector<std::unique_ptr<EngineSubject>> BenchRun::make_subjects(
+    const BenchConfiguration& configuration) {
+  const EngineSubjectOptions options{
+      .session = {.context = memory_need().positions,
+                  .cache_k = configuration.cache_k,
+                  .cache_v = configuration.cache_v,
+                  .ubatch = std::min(configuration.ubatch, configuration.batch)},
+      .batch = configuration.batch,
+      .stop = &interrupted};
+  std::vector<std::unique_ptr<EngineSubject>> subjects;
+  subjects.push_back(std::make_unique<EngineSubject>(contenders_.first_name(), contenders_.first,
+                                                     *pool_, options));
+  if (contenders_.second != nullptr) {
+    subjects.push_back(std::make_unique<EngineSubject>(Contenders::second_name(),
+                                                       contenders_.second, *pool_, options));
+  }
+  return subjects;
+}
+
+// Seconds of the second of two runs: the first one touches the memory.
+double probe_s(EngineSubject& subject, const TestCase& test, Instruments& instruments) {
+  double elapsed_s = 0;
+  for (int i = 0; i < 2; ++i) {
+    subject.prepare(test);
+    const std::int64_t begin = instruments.monotonic_ns();
+    subject.run(test);
+    elapsed_s = static_cast<double>(instruments.monotonic_ns() - begin) * 1e-9;
+  }
+  return elapsed_s;
+}
+
+void BenchRun::choose_quick_tests(const std::vector<std::unique_ptr<EngineSubject>>& subjects,
+                                  Instruments& instruments) {
+  constexpr int kProbePrompt = 8;
+  if (!options_.quick || options_.tests_given || quick_tests_chosen_ || interrupted.load()) return;
+  quick_tests_chosen_ = true;
+  QuickRates rates;
+  for (const auto& subject : subjects) {
+    rates.prompt_s += probe_s(*subject, {.prompt = kProbePrompt}, instruments) / kProbePrompt;
+    rates.gen_s += probe_s(*subject, {.gen = 1}, instruments);
+  }
+  const double budget_s = kQuickBudget_s / static_cast<double>(options_.configurations.size());
+  const int level = quick_level(rates, options_.pairs, budget_s);
+  options_.tests = quick_tests(level);
+  progress_.note(fmt::format("--quick: {} pairs of {} and {} of {}{}", options_.pairs,
+                             options_.tests[0].name(), options_.tests[1].name(), loaded_,
+                             level > 0 ? ", smaller than usual because this machine is slow" : ""));
+}
+
+double BenchRun::read_bandwidth(int threads) {
+  const auto known = read_bandwidths_.find(threads);
+  if (known != read_bandwidths_.end()) return known->second;
+  double bandwidth = 0;
+  try {
+    progress_.phase("measuring the read bandwidth");
+    bandwidth = measure_read_bandwidth(*pool_, table_);
+  } catch (const Error& error) {
+    progress_.note(fmt::format("the read bandwidth was not measured: {}", error.what()));
+  }
+  return read_bandwidths_[threads] = bandwidth;
+}
+
+std::vector<RecordedSubject> BenchRun::recorded_subjects() const {
+  const auto files = [](const std::vector<FileDigest>& digests) {
+    return digests.empty() ? nullptr : &digests;
+  };
+  std::vector<RecordedSubject> subjects = {
+      {contenders_.first_name(), contenders_.first.get(), files(first_files_)}};
+  if (contenders_.second != nullptr) {
+    subjects.push_back({Contenders::second_name(), contenders_.second.get(), files(second_files_)});
+  }
+  return subjects;
+}
+
+RunFacts BenchRun::run_facts(const BenchConfiguration& configuration) const {
+  RunFacts run;
+  run.build_commit = build_info().commit;
+  run.cpu = cpu_name();
+  run.kernels = table_.name;
+  run.record_id = record_->id();
+  run.threads = configuration.threads;
+  run.batch = configuration.batch;
+  run.ubatch = configuration.ubatch;
+  run.poll = configuration.poll;
+  run.type_k = name(configuration.cache_k);
+  run.type_v = name(configuration.cache_v);
+  run.read_bandwidth = read_bandwidths_.at(configuration.threads);
+  run.no_ratio = contenders_.no_second;
+  return run;
+}
+
+void BenchRun::run_configuration(const BenchConfiguration& configuration) {
+  const double bandwidth = read_bandwidth(configuration.threads);
+  MachineInstruments instruments(*meter_, pool_->thread_ids());
+  const std::vector<std::unique_ptr<EngineSubject>> subjects = make_subjects(configuration);
+  choose_quick_tests(subjects, instruments);
+
+  record_ = begin_bench_record(options_, configuration, recorded_subjects(), *pool_, table_.name,
+                               bandwidth);
+  store_.begin(*record_);
+  first_trial_ns_.reset();
+  clock_ = &instruments;
+  progress_.phase("verifying " + configuration.model);
+
+  std::vector<Subject*> raw;
+  for (const auto& subject : subjects) raw.push_back(subject.get());
+  Study study(raw,
+              {.tests = options_.tests,
+               .pairs = options_.pairs,
+               .warmup = options_.warmup,
+               .delay_s = options_.delay_s,
+               .stop = &interrupted},
+              instruments, *this);
+  StudyOutcome outcome = study.run();
+  if (outcome.failure.empty()) outcome.failure = check_hashes(configuration, outcome.trials);
+  finish_record(outcome);
+
+  std::vector<SubjectFacts> facts;
+  for (const RecordedSubject& subject : recorded_subjects()) {
+    const engine::ModelFacts& model = subject.model->facts();
+    facts.push_back({subject.name, model.spec, model.description, model.bytes, model.parameters,
+                     model.container != "synthetic"});
+  }
+  add_trials(report_, run_facts(configuration), facts, options_.tests, outcome.trials);
+  records_.push_back(*record_);
+}
+
+// The logits of a model do not depend on threads or batches: where they do, a run did wrong work.
+std::string BenchRun::check_hashes(const BenchConfiguration& configuration,
+                                   const std::vector<Trial>& trials) {
+  for (const Trial& trial : trials) {
+    const std::string key = fmt::format("{} {} {} {}", configuration.model, trial.subject,
+                                        name(configuration.cache_k), name(configuration.cache_v));
+    const std::string& expected = hashes_.try_emplace(key, trial.logits_hash).first->second;
+    if (expected != trial.logits_hash) {
+      return fmt::format(
+          "the logits of {} ({}) depend on how it is run: expected hash {}, got {} with {} threads",
+          configuration.model, trial.subject, expected, trial.logits_hash, configuration.threads);
+    }
+  }
+  return "";
+}
+
+void BenchRun::finish_record(const StudyOutcome& outcome) {
+  std::vector<std::string> reasons = report_.notes;
+  if (!contenders_.no_second.empty()) reasons.push_back("no baseline: " + contenders_.no_second);
+  if (!outcome.failure.empty()) {
+    failed_ = true;
+    reasons.push_back(outcome.failure);
+    progress_.note(outcome.failure);
+  }
+  record_environment_after(*record_);
+  record_->finish(outcome.failure.empty() ? "ok" : "failed", reasons);
+  store_.finish(*record_);
+}
+
+void BenchRun::on_start(const StudyStep& step) {
+  const std::int64_t now = clock_->monotonic_ns();
+  if (!first_trial_ns_.has_value()) first_trial_ns_ = now;
+  progress_.step(step, now - *first_trial_ns_);
+}
+
+void BenchRun::on_trial(const Trial& trial) {
+  store_.append(record_->id(), trial);
+  record_->add(trial);
+}
+
+void BenchRun::write_results() const {
+  if (!options_.print_record) {
+    make_writer(options_.output)->write(report_, std::cout);
+  } else if (options_.output == OutputFormat::kJsonl) {
+    for (const Record& record : records_) std::cout << record.text() << '\n';
+  } else if (records_.size() == 1) {
+    std::cout << records_.front().text(2) << '\n';
+  } else {
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      std::cout << (i == 0 ? "[\n" : ",\n") << records_[i].text(2);
+    }
+    std::cout << "\n]\n";
+  }
+  std::cout << std::flush;
+  if (options_.output_err.has_value()) make_writer(*options_.output_err)->write(report_, std::cerr);
+  const std::filesystem::path db = options_.db.empty() ? RecordStore::default_path() : options_.db;
+  for (const Record& record : records_) {
+    std::cerr << "tern bench: record " << record.id() << " in " << db.string() << std::endl;
+  }
+}
+
+int BenchRun::exit_code() const {
+  if (failed_ || !std::cout) return 1;
+  if (!options_.require_energy) return 0;
+  for (const BenchRow& row : report_.rows) {
+    if (row.energy.status != energy::Status::kMeasured || !row.energy.why.empty()) {
+      std::cerr << "tern bench: --require-energy: the energy of " << row.test.name() << ", "
+                << row.subject.name << " was not measured in every repetition: " << row.energy.why
+                << std::endl;
+      return 6;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run_bench(const std::vector<std::string>& args) {
+  std::optional<BenchOptions> options = parse_bench_options(args);
+  if (!options.has_value()) return 0;
+  return BenchRun(std::move(*options)).run();
+}
+
+}  // namespace tern::harness

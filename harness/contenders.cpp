@@ -1,0 +1,59 @@
+#include "harness/contenders.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/error.h"
+
+namespace tern::harness {
+
+namespace {
+
+constexpr std::int64_t kMib = std::int64_t{1} << 20;
+
+// Empty when the twin and the caches of both fit.
+std::string why_no_twin(const engine::Model& model, const MemoryNeed& need) {
+  const std::int64_t available = engine::available_memory_bytes();
+  const std::int64_t needed = model.half_twin_bytes() + 2 * cache_bytes(model.config(), need);
+  const std::int64_t usable = available - memory_margin(available);
+  if (needed <= usable) return "";
+  return fmt::format("the FP16 twin of {} needs {} MiB and this machine has {} MiB to spare",
+                     model.facts().spec, needed / kMib, std::max<std::int64_t>(usable, 0) / kMib);
+}
+
+}  // namespace
+
+std::int64_t cache_bytes(const engine::ModelConfig& config, const MemoryNeed& need) {
+  const auto element = [](kernels::CacheType type) {
+    return type == kernels::CacheType::kF16 ? 2 : 4;
+  };
+  return need.positions * config.layers * config.kv_dim() *
+         (element(need.cache_k) + element(need.cache_v));
+}
+
+std::int64_t memory_margin(std::int64_t available_bytes) {
+  return std::max<std::int64_t>(256 * kMib, available_bytes / 20);
+}
+
+Contenders load_contenders(const std::string& model, const std::string& baseline,
+                           const MemoryNeed& need, const kernels::KernelTable& table,
+                           engine::ThreadPool& pool) {
+  Contenders contenders;
+  contenders.first = engine::Model::load(model, table, pool);
+  const engine::Model& first = *contenders.first;
+  if (baseline == "none") {
+    contenders.no_second = "--baseline none was given";
+  } else if (baseline != "auto") {
+    contenders.second = engine::Model::load(baseline, table, pool);
+  } else if (!first.facts().ternary) {
+    contenders.no_second =
+        fmt::format("{} is not ternary, so it has no FP16 twin", first.facts().spec);
+  } else {
+    contenders.no_second = why_no_twin(first, need);
+    if (contenders.no_second.empty()) contenders.second = engine::Model::half_twin(first, pool);
+  }
+  return contenders;
+}
+
+}  // namespace tern::harness
