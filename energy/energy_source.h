@@ -20,7 +20,9 @@ struct Domain {
   std::uint64_t modulus = 0;        // raw counts after which the counter restarts at 0; 0: never
   double max_power_w = 1000;        // plausibility ceiling
   double update_s = 1e-3;           // how often the counter moves
-  bool included = false;            // in the default total (package + dram)
+  double max_silence_s = 0.1;       // unmoved for longer than this inside a window: stuck
+  bool measurable = true;           // false: listed with its reason, every reading is an error
+  bool included = false;            // in the default total (package + dram); only when measurable
   std::string why_excluded;         // set when not included
 };
 

@@ -1,0 +1,23 @@
+#pragma once
+// What a meter must know of the machine to say what its joules cover: the packages and dies that
+// exist, and whether a hypervisor stands between the reader and the hardware.
+
+#include <set>
+#include <string>
+#include <utility>
+
+namespace tern::energy {
+
+struct PackageTopology {
+  std::set<int> packages;
+  std::set<std::pair<int, int>> dies;  // (package, die)
+};
+
+// From <sysroot>/sys/devices/system/cpu/cpu*/topology; empty where the kernel does not say.
+PackageTopology read_topology(const std::string& sysroot);
+
+// The CPUID hypervisor bit as /proc/cpuinfo shows it, or a hypervisor's name in the DMI table
+// (which also answers on ARM servers).
+bool is_virtual_machine(const std::string& sysroot);
+
+}  // namespace tern::energy

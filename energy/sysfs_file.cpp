@@ -1,0 +1,79 @@
+#include "energy/sysfs_file.h"
+
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstddef>
+#include <system_error>
+#include <utility>
+
+namespace tern::energy {
+
+FileText read_small_file(const std::string& path) {
+  constexpr std::size_t kLimit = 64 * 1024;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {"", errno};
+  FileText file;
+  char buffer[4096];
+  while (file.text.size() < kLimit) {
+    const ssize_t got = ::read(fd, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) file = {"", errno};
+    if (got <= 0) break;
+    file.text.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(fd);
+  if (!file.text.empty() && file.text.back() == '\n') file.text.pop_back();
+  return file;
+}
+
+std::optional<std::uint64_t> parse_count(std::string_view text) noexcept {
+  std::uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
+std::string error_text(int error) { return std::generic_category().message(error); }
+
+std::string under_root(const std::string& sysroot, std::string_view relative) {
+  std::string path = sysroot;
+  while (!path.empty() && path.back() == '/') path.pop_back();
+  return path.append("/").append(relative);
+}
+
+CounterFile::CounterFile(const std::string& path)
+    : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), open_error_(fd_ < 0 ? errno : 0) {}
+
+CounterFile::~CounterFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+CounterFile::CounterFile(CounterFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), open_error_(other.open_error_) {}
+
+int CounterFile::read(std::uint64_t& value) const noexcept {
+  // sysfs never gives an empty counter; a plain file that another process rewrites is empty for a
+  // moment between truncation and write, so emptiness is asked again, a few times.
+  constexpr int kTries = 4;
+  char buffer[32];
+  ssize_t got = 0;
+  for (int i = 0; i < kTries; ++i) {
+    got = ::pread(fd_, buffer, sizeof buffer, 0);
+    if (got < 0) return errno;
+    if (got > 0) break;
+    const timespec pause{0, 500'000};
+    ::nanosleep(&pause, nullptr);
+  }
+  if (got == 0 || buffer[got - 1] != '\n') return EBADMSG;
+  const auto count = parse_count({buffer, static_cast<std::size_t>(got - 1)});
+  if (!count) return EBADMSG;
+  value = *count;
+  return 0;
+}
+
+}  // namespace tern::energy

@@ -1,0 +1,61 @@
+#include "energy/sysfs_file.h"
+
+#include <cerrno>
+
+#include "tests/support/catch.h"
+#include "tests/support/fake_sysfs.h"
+
+using namespace tern::energy;
+
+TEST_CASE("a count is digits and nothing else") {
+  CHECK(parse_count("0") == 0u);
+  CHECK(parse_count("18446744073709551615") == UINT64_MAX);
+  for (const char* text :
+       {"", " 1", "1 ", "-1", "+1", "1.5", "0x10", "1\n", "18446744073709551616"}) {
+    INFO('"' << text << '"');
+    CHECK_FALSE(parse_count(text).has_value());
+  }
+}
+
+TEST_CASE("a sysroot is joined with and without its final slash") {
+  CHECK(under_root("/", "sys") == "/sys");
+  CHECK(under_root("", "sys") == "/sys");
+  CHECK(under_root("/tmp/tree/", "sys") == "/tmp/tree/sys");
+  CHECK(under_root("/tmp/tree", "sys") == "/tmp/tree/sys");
+}
+
+TEST_CASE("a small file loses its newline, an absent one has an errno") {
+  const tern::tests::FakeSysfs tree;
+  tree.write("name", "package-0\n");
+  CHECK(read_small_file(tree.path("name").string()).text == "package-0");
+  CHECK(read_small_file(tree.path("none").string()).error == ENOENT);
+  CHECK(read_small_file(tree.root()).error == EISDIR);
+}
+
+TEST_CASE("an open counter follows its file and refuses what is not one number") {
+  const tern::tests::FakeSysfs tree;
+  tree.write("energy_uj", "240422366267\n");
+  const CounterFile file(tree.path("energy_uj").string());
+  REQUIRE(file.open_error() == 0);
+  std::uint64_t value = 0;
+  CHECK(file.read(value) == 0);
+  CHECK(value == 240422366267u);
+  tree.write("energy_uj", "240422366300\n");
+  CHECK(file.read(value) == 0);
+  CHECK(value == 240422366300u);
+  for (const char* text : {"", "12", "12 \n", "-3\n", "twelve\n", "\n", "1\n2\n",
+                           "00000000000000000000000000000000000000000001\n"}) {
+    INFO('"' << text << '"');
+    tree.write("energy_uj", text);
+    CHECK(file.read(value) == EBADMSG);
+    CHECK(value == 240422366300u);
+  }
+}
+
+TEST_CASE("a counter that cannot be opened or read says why") {
+  const tern::tests::FakeSysfs tree;
+  CHECK(CounterFile(tree.path("none").string()).open_error() == ENOENT);
+  const CounterFile directory(tree.root());
+  std::uint64_t value = 0;
+  CHECK(directory.read(value) == EISDIR);
+}
