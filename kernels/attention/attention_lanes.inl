@@ -1,10 +1,10 @@
-// attention.h on sixteen lanes. Included inside the anonymous namespace of attention_<isa>.cpp, behind its
-// lanes header and simd/lanes_math.inl. T is the type of the cache in memory: std::uint16_t (binary16) or
-// float.
+// attention.h on sixteen lanes. Included inside the anonymous namespace of attention_<isa>.cpp,
+// behind its lanes header and simd/lanes_math.inl. T is the type of the cache in memory:
+// std::uint16_t (binary16) or float.
 
-// Scores of N consecutive keys: N independent chains of fma, to hide its latency. `rows` is the first.
-// fma(-0, +0, a) is a for every a, zeros of both signs included, so a partial vector is exact with
-// the missing lanes of q at -0.
+// Scores of N consecutive keys: N independent chains of fma, to hide its latency. `rows` is the
+// first. fma(-0, +0, a) is a for every a, zeros of both signs included, so a partial vector is
+// exact with the missing lanes of q at -0.
 template <int N, class T>
 void dot_keys(const float* q, const T* rows, std::int64_t head_dim, F32x16* dots) {
   F32x16 acc[N];

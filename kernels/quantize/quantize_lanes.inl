@@ -1,5 +1,5 @@
-// quantize.h on sixteen lanes. Included inside the anonymous namespace of quantize_<isa>.cpp, behind its
-// lanes header.
+// quantize.h on sixteen lanes. Included inside the anonymous namespace of quantize_<isa>.cpp,
+// behind its lanes header.
 
 static_assert(kQuantizedAlign % 16 == 0);
 

@@ -1,6 +1,7 @@
 #pragma once
-// Sixteen virtual lanes of binary32 as two YMM registers; needs AVX2, FMA and F16C. The same vocabulary as
-// lanes_avx512.h, bit for bit. Everything is static (see check.h). `count` is in [0, 16].
+// Sixteen virtual lanes of binary32 as two YMM registers; needs AVX2, FMA and F16C. The same
+// vocabulary as lanes_avx512.h, bit for bit. Everything is static (see check.h). `count` is in [0,
+// 16].
 
 #include <immintrin.h>
 
@@ -142,7 +143,8 @@ static inline float merge(F32x16 a) {
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
-// out[i] = merge(a[i]) * factor for four vectors at once: the tree's last steps on a transposed square.
+// out[i] = merge(a[i]) * factor for four vectors at once: the tree's last steps on a transposed
+// square.
 static inline void merge_4_scaled(const F32x16* a, float factor, float* out) {
   __m128 r0 = merge_to_4(a[0]);
   __m128 r1 = merge_to_4(a[1]);

@@ -1,7 +1,7 @@
 #pragma once
-// Sixteen virtual lanes of binary32 as one ZMM register: the vocabulary of the *_lanes.inl algorithms.
-// lanes_avx2.h and lanes_neon.h give the same names the same meaning, bit for bit. Everything is static
-// (see check.h). `count` is a number of lanes in [0, 16].
+// Sixteen virtual lanes of binary32 as one ZMM register: the vocabulary of the *_lanes.inl
+// algorithms. lanes_avx2.h and lanes_neon.h give the same names the same meaning, bit for bit.
+// Everything is static (see check.h). `count` is a number of lanes in [0, 16].
 
 // g++ 12 takes the deliberately undefined pass-through operands in its own header for mistakes
 // (GCC bug 105593).
@@ -30,8 +30,8 @@ struct U64x8 {
   __m512i v;
 };
 
-// How many keys `scores` and how many output vectors `weighted_sum` keep in registers: enough chains to
-// hide the latency of fma, few enough for 32 registers.
+// How many keys `scores` and how many output vectors `weighted_sum` keep in registers: enough
+// chains to hide the latency of fma, few enough for 32 registers.
 constexpr int kKeysInFlight = 8;
 constexpr int kVectorsInFlight = 8;
 
@@ -76,9 +76,7 @@ static inline F32x16 sub(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)};
 static inline F32x16 mul(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
 static inline F32x16 div(F32x16 a, F32x16 b) { return {_mm512_div_ps(a.v, b.v)}; }
 // a * b + c, rounded once.
-static inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
-  return {_mm512_fmadd_ps(a.v, b.v, c.v)};
-}
+static inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 // a > b ? a : b.
 static inline F32x16 max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
 static inline F32x16 abs(F32x16 a) { return {_mm512_abs_ps(a.v)}; }
@@ -101,7 +99,8 @@ static inline void unzip(F32x16 a, F32x16 b, F32x16* x, F32x16* y) {
 }
 static inline void zip(F32x16 x, F32x16 y, F32x16* a, F32x16* b) {
   const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  const __m512i high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  const __m512i high =
+      _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
   a->v = _mm512_permutex2var_ps(x.v, low, y.v);
   b->v = _mm512_permutex2var_ps(x.v, high, y.v);
 }
@@ -117,7 +116,8 @@ static inline float merge(F32x16 a) {
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
-// out[i] = merge(a[i]) * factor for four vectors at once: the tree's last steps on a transposed square.
+// out[i] = merge(a[i]) * factor for four vectors at once: the tree's last steps on a transposed
+// square.
 static inline void merge_4_scaled(const F32x16* a, float factor, float* out) {
   __m128 r0 = merge_to_4(a[0]);
   __m128 r1 = merge_to_4(a[1]);
@@ -135,8 +135,8 @@ static inline I32x16 add(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v
 // Round to nearest even, then clamp to [-128, 127].
 static inline I32x16 to_int8_range(F32x16 a) {
   const __m512i rounded = _mm512_cvtps_epi32(a.v);
-  return {_mm512_max_epi32(_mm512_min_epi32(rounded, _mm512_set1_epi32(127)),
-                           _mm512_set1_epi32(-128))};
+  return {
+      _mm512_max_epi32(_mm512_min_epi32(rounded, _mm512_set1_epi32(127)), _mm512_set1_epi32(-128))};
 }
 // Sixteen bytes, each lane in [-128, 127].
 static inline void store_int8(std::int8_t* p, I32x16 a) {

@@ -1,5 +1,5 @@
-// What the families share on top of the lanes vocabulary. Included inside the anonymous namespace of an
-// ISA file, behind its lanes header and kernels/vector/exp_constants.h.
+// What the families share on top of the lanes vocabulary. Included inside the anonymous namespace
+// of an ISA file, behind its lanes header and kernels/vector/exp_constants.h.
 
 // exp_f32 of math.cpp on sixteen lanes: the same operations in the same order.
 F32x16 exp_lanes(F32x16 x) {
@@ -28,8 +28,8 @@ float largest(const float* x, std::int64_t n) {
   return largest_lane(m) + 0.0f;
 }
 
-// x[i] = exp(x[i] - max). Returns the sum, by lanes: no term is negative, so that the +0 of a missing
-// lane changes nothing.
+// x[i] = exp(x[i] - max). Returns the sum, by lanes: no term is negative, so that the +0 of a
+// missing lane changes nothing.
 float exp_and_sum(float* x, float max, std::int64_t n) {
   F32x16 sum = fill(0.0f);
   std::int64_t i = 0;

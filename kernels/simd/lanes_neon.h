@@ -1,6 +1,7 @@
 #pragma once
-// Sixteen virtual lanes of binary32 as four Q registers (ARMv8-A Advanced SIMD). The same vocabulary as
-// lanes_avx512.h, bit for bit. Everything is static (see check.h). `count` is in [0, 16].
+// Sixteen virtual lanes of binary32 as four Q registers (ARMv8-A Advanced SIMD). The same
+// vocabulary as lanes_avx512.h, bit for bit. Everything is static (see check.h). `count` is in [0,
+// 16].
 
 #include <arm_neon.h>
 

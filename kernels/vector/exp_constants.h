@@ -12,8 +12,8 @@ constexpr float kRoundMagic = 0x1.8p+23f;
 // ln 2 = high + low. High has 9 significant bits, so n * high is exact for |n| <= 127.
 constexpr float kLn2High = 0x1.63p-1f;
 constexpr float kLn2Low = -0x1.bd0106p-13f;
-// exp(r) ~ 1 + r + r^2 (c2 + c3 r + c4 r^2 + c5 r^3 + c6 r^4) on |r| <= 0.3475: minimax fit (Lawson's
-// iteration) with the first two coefficients held at 1, relative error 3.2e-9.
+// exp(r) ~ 1 + r + r^2 (c2 + c3 r + c4 r^2 + c5 r^3 + c6 r^4) on |r| <= 0.3475: minimax fit
+// (Lawson's iteration) with the first two coefficients held at 1, relative error 3.2e-9.
 constexpr float kExpC2 = 0x1p-1f;
 constexpr float kExpC3 = 0x1.55548cp-3f;
 constexpr float kExpC4 = 0x1.55545cp-5f;

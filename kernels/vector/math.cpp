@@ -52,29 +52,30 @@ DoubleDouble log_extended(double x) {
   return {high, (sum - high) + small};
 }
 
-// Taylor series of sin and cos on |r| <= pi/4 (a little more after rounding): truncation below 1e-18.
+// Taylor series of sin and cos on |r| <= pi/4 (a little more after rounding): truncation below
+// 1e-18.
 double sin_reduced(double r) {
   const double z = r * r;
-  double p = 0x1.952c77030ad4ap-49;          // 1/17!
-  p = fma64(p, z, -0x1.ae7f3e733b81fp-41);   // -1/15!
-  p = fma64(p, z, 0x1.6124613a86d09p-33);    // 1/13!
-  p = fma64(p, z, -0x1.ae64567f544e4p-26);   // -1/11!
-  p = fma64(p, z, 0x1.71de3a556c734p-19);    // 1/9!
-  p = fma64(p, z, -0x1.a01a01a01a01ap-13);   // -1/7!
-  p = fma64(p, z, 0x1.1111111111111p-7);     // 1/5!
-  p = fma64(p, z, -0x1.5555555555555p-3);    // -1/3!
+  double p = 0x1.952c77030ad4ap-49;         // 1/17!
+  p = fma64(p, z, -0x1.ae7f3e733b81fp-41);  // -1/15!
+  p = fma64(p, z, 0x1.6124613a86d09p-33);   // 1/13!
+  p = fma64(p, z, -0x1.ae64567f544e4p-26);  // -1/11!
+  p = fma64(p, z, 0x1.71de3a556c734p-19);   // 1/9!
+  p = fma64(p, z, -0x1.a01a01a01a01ap-13);  // -1/7!
+  p = fma64(p, z, 0x1.1111111111111p-7);    // 1/5!
+  p = fma64(p, z, -0x1.5555555555555p-3);   // -1/3!
   return fma64(p * z, r, r);
 }
 
 double cos_reduced(double r) {
   const double z = r * r;
-  double p = 0x1.ae7f3e733b81fp-45;          // 1/16!
-  p = fma64(p, z, -0x1.93974a8c07c9dp-37);   // -1/14!
-  p = fma64(p, z, 0x1.1eed8eff8d898p-29);    // 1/12!
-  p = fma64(p, z, -0x1.27e4fb7789f5cp-22);   // -1/10!
-  p = fma64(p, z, 0x1.a01a01a01a01ap-16);    // 1/8!
-  p = fma64(p, z, -0x1.6c16c16c16c17p-10);   // -1/6!
-  p = fma64(p, z, 0x1.5555555555555p-5);     // 1/4!
+  double p = 0x1.ae7f3e733b81fp-45;         // 1/16!
+  p = fma64(p, z, -0x1.93974a8c07c9dp-37);  // -1/14!
+  p = fma64(p, z, 0x1.1eed8eff8d898p-29);   // 1/12!
+  p = fma64(p, z, -0x1.27e4fb7789f5cp-22);  // -1/10!
+  p = fma64(p, z, 0x1.a01a01a01a01ap-16);   // 1/8!
+  p = fma64(p, z, -0x1.6c16c16c16c17p-10);  // -1/6!
+  p = fma64(p, z, 0x1.5555555555555p-5);    // 1/4!
   p = fma64(p, z, -0.5);
   return fma64(p, z, 1.0);
 }
@@ -106,17 +107,17 @@ double exp_f64(double x) noexcept {
   double r = fma64(n, -kLn2High64, x);
   r = fma64(n, -kLn2Low64, r);
   // Taylor to the 13th power: r^14 / 14! < 5e-18 on |r| <= ln 2 / 2.
-  double p = 0x1.6124613a86d09p-33;         // 1/13!
-  p = fma64(p, r, 0x1.1eed8eff8d898p-29);   // 1/12!
-  p = fma64(p, r, 0x1.ae64567f544e4p-26);   // 1/11!
-  p = fma64(p, r, 0x1.27e4fb7789f5cp-22);   // 1/10!
-  p = fma64(p, r, 0x1.71de3a556c734p-19);   // 1/9!
-  p = fma64(p, r, 0x1.a01a01a01a01ap-16);   // 1/8!
-  p = fma64(p, r, 0x1.a01a01a01a01ap-13);   // 1/7!
-  p = fma64(p, r, 0x1.6c16c16c16c17p-10);   // 1/6!
-  p = fma64(p, r, 0x1.1111111111111p-7);    // 1/5!
-  p = fma64(p, r, 0x1.5555555555555p-5);    // 1/4!
-  p = fma64(p, r, 0x1.5555555555555p-3);    // 1/3!
+  double p = 0x1.6124613a86d09p-33;        // 1/13!
+  p = fma64(p, r, 0x1.1eed8eff8d898p-29);  // 1/12!
+  p = fma64(p, r, 0x1.ae64567f544e4p-26);  // 1/11!
+  p = fma64(p, r, 0x1.27e4fb7789f5cp-22);  // 1/10!
+  p = fma64(p, r, 0x1.71de3a556c734p-19);  // 1/9!
+  p = fma64(p, r, 0x1.a01a01a01a01ap-16);  // 1/8!
+  p = fma64(p, r, 0x1.a01a01a01a01ap-13);  // 1/7!
+  p = fma64(p, r, 0x1.6c16c16c16c17p-10);  // 1/6!
+  p = fma64(p, r, 0x1.1111111111111p-7);   // 1/5!
+  p = fma64(p, r, 0x1.5555555555555p-5);   // 1/4!
+  p = fma64(p, r, 0x1.5555555555555p-3);   // 1/3!
   p = fma64(p, r, 0.5);
   p = fma64(p, r, 1.0);
   p = fma64(p, r, 1.0);
@@ -144,10 +145,18 @@ void sin_cos_f64(double x, double* sin, double* cos) noexcept {
   const double s = sin_reduced(r);
   const double c = cos_reduced(r);
   switch (static_cast<std::int64_t>(n) & 3) {
-    case 0: *sin = s, *cos = c; break;
-    case 1: *sin = c, *cos = -s; break;
-    case 2: *sin = -s, *cos = -c; break;
-    default: *sin = -c, *cos = s; break;
+    case 0:
+      *sin = s, *cos = c;
+      break;
+    case 1:
+      *sin = c, *cos = -s;
+      break;
+    case 2:
+      *sin = -s, *cos = -c;
+      break;
+    default:
+      *sin = -c, *cos = s;
+      break;
   }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// The fixed tree that merges the 16 virtual lanes of a reduction (see vector.h), written plainly for the
-// scalar kernels. Static: see check.h.
+// The fixed tree that merges the 16 virtual lanes of a reduction (see vector.h), written plainly
+// for the scalar kernels. Static: see check.h.
 
 namespace tern::kernels {
 

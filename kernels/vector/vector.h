@@ -2,8 +2,9 @@
 // Element-wise work and reductions on one binary32 vector.
 //
 // Reductions use 16 virtual lanes: element i goes to lane i mod 16 (an fma chain or sum per lane, i
-// ascending, from +0), then the lanes merge by one fixed tree: l[i] + l[i+8] for i < 8, then +4, +2, +1.
-// Every implementation follows it exactly, so results are equal bit for bit for finite values.
+// ascending, from +0), then the lanes merge by one fixed tree: l[i] + l[i+8] for i < 8, then +4,
+// +2, +1. Every implementation follows it exactly, so results are equal bit for bit for finite
+// values.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +16,8 @@ struct VectorKernels {
   // out may be x.
   void (*rms_norm)(const float* x, const float* w, std::int64_t n, float eps, float* out) noexcept;
 
-  // Rotates pairs (i, i + head_dim/2) in place: a' = a*c - b*s, b' = a*s + b*c, each product rounded.
-  // cos_sin: cos for i in [0, head_dim/2), then sin likewise. head_dim is even.
+  // Rotates pairs (i, i + head_dim/2) in place: a' = a*c - b*s, b' = a*s + b*c, each product
+  // rounded. cos_sin: cos for i in [0, head_dim/2), then sin likewise. head_dim is even.
   void (*rope_half)(float* x, const float* cos_sin, std::int64_t head_dim) noexcept;
 
   // The same rotation on pairs (2i, 2i + 1).
@@ -48,9 +49,17 @@ struct VectorKernels {
   std::uint64_t (*stream_read)(const void* data, std::size_t bytes) noexcept;
 };
 
-namespace scalar { extern const VectorKernels kVector; }
-namespace avx2 { extern const VectorKernels kVector; }
-namespace avx512 { extern const VectorKernels kVector; }
-namespace neon { extern const VectorKernels kVector; }
+namespace scalar {
+extern const VectorKernels kVector;
+}
+namespace avx2 {
+extern const VectorKernels kVector;
+}
+namespace avx512 {
+extern const VectorKernels kVector;
+}
+namespace neon {
+extern const VectorKernels kVector;
+}
 
 }  // namespace tern::kernels

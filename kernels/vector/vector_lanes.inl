@@ -1,5 +1,6 @@
-// vector.h on sixteen lanes. Included inside the anonymous namespace of vector_<isa>.cpp, behind its lanes
-// header and simd/lanes_math.inl. Every loop takes whole vectors, then one partial vector.
+// vector.h on sixteen lanes. Included inside the anonymous namespace of vector_<isa>.cpp, behind
+// its lanes header and simd/lanes_math.inl. Every loop takes whole vectors, then one partial
+// vector.
 
 // From +0 the squares cannot reach -0, so a missing lane's fma(0, 0, sum) changes nothing.
 float sum_of_squares(const float* x, std::int64_t n) {
@@ -115,7 +116,8 @@ void silu_mul(const float* gate, const float* up, std::int64_t n, float* out) no
 void add_vector(float* x, const float* y, std::int64_t n) noexcept {
   std::int64_t i = 0;
   for (; i + 16 <= n; i += 16) store(x + i, add(load(x + i), load(y + i)));
-  if (i < n) store_partial(x + i, n - i, add(load_partial(x + i, n - i), load_partial(y + i, n - i)));
+  if (i < n)
+    store_partial(x + i, n - i, add(load_partial(x + i, n - i), load_partial(y + i, n - i)));
 }
 
 void scale(float* x, float factor, std::int64_t n) noexcept {
@@ -170,6 +172,6 @@ std::uint64_t stream_read(const void* data, std::size_t bytes) noexcept {
 }
 
 // The table of this instruction set.
-constexpr VectorKernels kTable = {rms_norm,   rope_half,  rope_interleaved, relu2_mul,
-                                  silu_mul,   add_vector, scale,            softmax,
-                                  to_f16,     all_finite, stream_read};
+constexpr VectorKernels kTable = {rms_norm,   rope_half, rope_interleaved, relu2_mul, silu_mul,
+                                  add_vector, scale,     softmax,          to_f16,    all_finite,
+                                  stream_read};

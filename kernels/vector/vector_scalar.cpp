@@ -30,7 +30,8 @@ void rotate(float* a, float* b, float c, float s) noexcept {
 
 void rope_half(float* x, const float* cos_sin, std::int64_t head_dim) noexcept {
   const std::int64_t half = head_dim / 2;
-  for (std::int64_t i = 0; i < half; ++i) rotate(&x[i], &x[i + half], cos_sin[i], cos_sin[half + i]);
+  for (std::int64_t i = 0; i < half; ++i)
+    rotate(&x[i], &x[i + half], cos_sin[i], cos_sin[half + i]);
 }
 
 void rope_interleaved(float* x, const float* cos_sin, std::int64_t head_dim) noexcept {
@@ -99,8 +100,8 @@ std::uint64_t stream_read(const void* data, std::size_t bytes) noexcept {
 
 }  // namespace
 
-constinit const VectorKernels kVector = {rms_norm, rope_half, rope_interleaved, relu2_mul,
-                                         silu_mul, add,       scale,            softmax,
-                                         to_f16,   all_finite, stream_read};
+constinit const VectorKernels kVector = {
+    rms_norm, rope_half, rope_interleaved, relu2_mul,  silu_mul,   add,
+    scale,    softmax,   to_f16,           all_finite, stream_read};
 
 }  // namespace tern::kernels::scalar

@@ -1,0 +1,203 @@
+#include "kernels/attention/attention.h"
+
+#include <cmath>
+#include <string>
+
+#include "kernels/float16.h"
+#include "tests/kernels/float_cases.h"
+#include "tests/support/catch.h"
+#include "tests/support/tables.h"
+
+namespace tern::kernels {
+namespace {
+
+// Multiples of 16 and others, up to the limit.
+const std::int64_t kHeadDims[] = {1, 2, 15, 16, 17, 40, 64, 80, 96, 100, 128, 129, 256, 300, 512};
+
+// Keys or values in either cache type: no more memory than the rows need, so that sanitizers see
+// overreads.
+struct Cache {
+  Cache(std::int64_t rows, std::int64_t head_dim, Kind kind, std::uint32_t seed)
+      : f32(floats(rows * head_dim, kind, seed)) {
+    for (float& x : f32) {
+      f16.push_back(f32_to_f16(x));
+      // What attention sees of a wide value must be finite.
+      if (!std::isfinite(f16_to_f32(f16.back()))) f16.back() = f32_to_f16(x < 0 ? -3.5f : 3.5f);
+    }
+  }
+  const void* data(CacheType type) const {
+    return type == CacheType::kF16 ? static_cast<const void*>(f16.data()) : f32.data();
+  }
+  double value(CacheType type, std::int64_t i) const {
+    const auto index = static_cast<std::size_t>(i);
+    return type == CacheType::kF16 ? f16_to_f32(f16[index]) : f32[index];
+  }
+  std::vector<float> f32;
+  std::vector<std::uint16_t> f16;
+};
+
+struct Range {
+  std::int64_t begin;
+  std::int64_t end;
+};
+
+constexpr CacheType kTypes[] = {CacheType::kF16, CacheType::kF32};
+
+std::string describe(const KernelTable* table, std::int64_t head_dim, CacheType type, Kind kind) {
+  return std::string(table->name) + ", head_dim " + std::to_string(head_dim) +
+         (type == CacheType::kF16 ? ", f16" : ", f32") + ", kind " +
+         std::to_string(static_cast<int>(kind));
+}
+
+template <class Body>
+void for_each_case(Body body) {
+  for (const KernelTable* table : runnable_tables()) {
+    for (const std::int64_t head_dim : kHeadDims) {
+      for (const CacheType type : kTypes) {
+        for (const Kind kind : {Kind::kNormal, Kind::kWide, Kind::kTiny, Kind::kZeros}) {
+          INFO(describe(table, head_dim, type, kind));
+          body(table->attention, head_dim, type, kind);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("scores equal scalar on every row and any range", "[attention]") {
+  constexpr std::int64_t kRows = 41;
+  for_each_case([](const AttentionKernels& row, std::int64_t head_dim, CacheType type, Kind kind) {
+    const Cache k(kRows, head_dim, kind, 2);
+    const auto q = floats(head_dim, kind, 1);
+    const Range ranges[] = {{0, kRows}, {0, 1}, {3, 4}, {5, 16}, {1, 33}};
+    for (const auto& [begin, end] : ranges) {
+      Guarded<float> expected(kRows);
+      Guarded<float> out(kRows);
+      const float max = scalar::kAttention.scores(q.data(), k.data(type), type, head_dim, 0.088f,
+                                                  begin, end, expected.data());
+      const float got =
+          row.scores(q.data(), k.data(type), type, head_dim, 0.088f, begin, end, out.data());
+      CHECK(same_bits(got, max));
+      CHECK(same_bits(out.values(), expected.values()));  // what lies outside the range, too
+      CHECK(out.intact());
+    }
+  });
+}
+
+TEST_CASE("scores do not depend on how their range is split", "[attention]") {
+  constexpr std::int64_t kRows = 67;
+  constexpr std::int64_t kHeadDim = 100;
+  const Cache k(kRows, kHeadDim, Kind::kWide, 4);
+  const auto q = floats(kHeadDim, Kind::kWide, 3);
+  for (const KernelTable* table : runnable_tables()) {
+    for (const CacheType type : kTypes) {
+      std::vector<float> whole(kRows);
+      const auto run = [&](std::int64_t begin, std::int64_t end, std::vector<float>& out) {
+        return table->attention.scores(q.data(), k.data(type), type, kHeadDim, 0.1f, begin, end,
+                                       out.data());
+      };
+      const float max = run(0, kRows, whole);
+      for (std::int64_t cut = 1; cut < kRows; ++cut) {
+        std::vector<float> parts(kRows);
+        const float left = run(0, cut, parts);
+        const float right = run(cut, kRows, parts);
+        INFO(table->name << ", cut " << cut);
+        CHECK(same_bits(parts, whole));
+        CHECK(same_bits(std::fmax(left, right), max));
+      }
+    }
+  }
+}
+
+// A chain that only underflows leaves -0 in its lane; lanes that a short head does not reach stay
+// +0.
+TEST_CASE("scores keep the signs of zeros that scalar finds, and a zero maximum is +0",
+          "[attention]") {
+  for (const std::int64_t head_dim : {1, 15, 16, 17, 32, 33}) {
+    const std::vector<float> q(static_cast<std::size_t>(head_dim), -1e-30f);
+    const std::vector<float> k(static_cast<std::size_t>(5 * head_dim), 1e-30f);
+    for (const KernelTable* table : runnable_tables()) {
+      INFO(table->name << ", head_dim " << head_dim);
+      float out[5];
+      const float max =
+          table->attention.scores(q.data(), k.data(), CacheType::kF32, head_dim, 1.0f, 0, 5, out);
+      for (const float score : out) CHECK(same_bits(score, head_dim < 16 ? 0.0f : -0.0f));
+      CHECK(same_bits(max, 0.0f));
+    }
+  }
+}
+
+TEST_CASE("weighted_sum equals scalar on every row", "[attention]") {
+  for_each_case([](const AttentionKernels& row, std::int64_t head_dim, CacheType type, Kind kind) {
+    const Range ranges[] = {{0, 1}, {0, 17}, {256, 256 + 33}, {256, 512}};
+    const Cache v(512, head_dim, kind, 5);
+    for (const auto& [begin, end] : ranges) {
+      if (end == 512 && head_dim > 129) continue;
+      const auto scores = floats(512, Kind::kNormal, 6);
+      Guarded<float> p(scores);
+      Guarded<float> expected_p(scores);
+      Guarded<float> out(head_dim);
+      Guarded<float> expected(head_dim);
+      float sum = -1;
+      float expected_sum = -2;
+      row.weighted_sum(p.data(), 3.0f, v.data(type), type, head_dim, begin, end, out.data(), &sum);
+      scalar::kAttention.weighted_sum(expected_p.data(), 3.0f, v.data(type), type, head_dim, begin,
+                                      end, expected.data(), &expected_sum);
+      CHECK(same_bits(sum, expected_sum));
+      CHECK(same_bits(out.values(), expected.values()));
+      CHECK(same_bits(p.values(), expected_p.values()));
+      CHECK(out.intact());
+      CHECK(p.intact());
+    }
+  });
+}
+
+TEST_CASE("both passes together are softmax attention", "[attention]") {
+  constexpr std::int64_t kRows = 600;  // two whole blocks and a part
+  constexpr std::int64_t kHeadDim = 128;
+  const float scale = 0.0884f;
+  const auto q = floats(kHeadDim, Kind::kNormal, 7);
+  const Cache k(kRows, kHeadDim, Kind::kNormal, 8);
+  const Cache v(kRows, kHeadDim, Kind::kNormal, 9);
+  for (const CacheType type : kTypes) {
+    std::vector<double> weights;
+    double total = 0;
+    double largest = 0;
+    for (std::int64_t j = 0; j < kRows; ++j) {
+      double dot = 0;
+      for (std::int64_t d = 0; d < kHeadDim; ++d) {
+        dot += q[static_cast<std::size_t>(d)] * k.value(type, j * kHeadDim + d);
+      }
+      total += weights.emplace_back(std::exp(dot * scale));
+      largest = std::fmax(largest, std::fabs(dot * scale));
+    }
+
+    std::vector<float> scores(kRows);
+    const float max = scalar::kAttention.scores(q.data(), k.data(type), type, kHeadDim, scale, 0,
+                                                kRows, scores.data());
+    std::vector<float> merged(kHeadDim, 0.0f);
+    float sum = 0;
+    for (std::int64_t begin = 0; begin < kRows; begin += kAttentionBlock) {
+      const std::int64_t end = begin + kAttentionBlock < kRows ? begin + kAttentionBlock : kRows;
+      float part[kHeadDim];
+      float part_sum = 0;
+      scalar::kAttention.weighted_sum(scores.data(), max, v.data(type), type, kHeadDim, begin, end,
+                                      part, &part_sum);
+      for (std::size_t d = 0; d < kHeadDim; ++d) merged[d] += part[d];
+      sum += part_sum;
+    }
+    // A score is off by a few roundings of its partial sums, which exp turns into a relative error
+    // of its weight; values are at most 3.
+    const double tolerance = 3 * (16 * largest + kAttentionBlock) * 0x1p-24;
+    for (std::int64_t d = 0; d < kHeadDim; ++d) {
+      double expected = 0;
+      for (std::int64_t j = 0; j < kRows; ++j) {
+        expected += weights[static_cast<std::size_t>(j)] * v.value(type, j * kHeadDim + d);
+      }
+      expected /= total;
+      CHECK(std::fabs(merged[static_cast<std::size_t>(d)] / sum - expected) <= tolerance);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tern::kernels
