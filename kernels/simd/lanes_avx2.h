@@ -207,8 +207,5 @@ static inline std::uint64_t merge(U64x8 a) {
   return static_cast<std::uint64_t>(_mm_cvtsi128_si64(two)) +
          static_cast<std::uint64_t>(_mm_extract_epi64(two, 1));
 }
-static inline void prefetch(const unsigned char* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
-}
 
 }  // namespace tern::kernels::avx2

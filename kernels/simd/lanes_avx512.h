@@ -148,11 +148,14 @@ static inline U64x8 zero_u64() { return {_mm512_setzero_si512()}; }
 static inline U64x8 add(U64x8 a, U64x8 b) { return {_mm512_add_epi64(a.v, b.v)}; }
 // 64 aligned bytes.
 static inline U64x8 load_u64(const unsigned char* p) { return {_mm512_load_si512(p)}; }
+// In halves: g++ 12 writes _mm512_reduce_add_epi64 as a signed sum, whose wrapping UBSan rejects.
 static inline std::uint64_t merge(U64x8 a) {
-  return static_cast<std::uint64_t>(_mm512_reduce_add_epi64(a.v));
-}
-static inline void prefetch(const unsigned char* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+  const __m256i four =
+      _mm256_add_epi64(_mm512_castsi512_si256(a.v), _mm512_extracti64x4_epi64(a.v, 1));
+  const __m128i two =
+      _mm_add_epi64(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+  return static_cast<std::uint64_t>(_mm_cvtsi128_si64(two)) +
+         static_cast<std::uint64_t>(_mm_extract_epi64(two, 1));
 }
 
 }  // namespace tern::kernels::avx512

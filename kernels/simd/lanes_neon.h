@@ -207,6 +207,5 @@ static inline U64x8 load_u64(const unsigned char* p) {
 static inline std::uint64_t merge(U64x8 a) {
   return vaddvq_u64(vaddq_u64(vaddq_u64(a.q[0], a.q[1]), vaddq_u64(a.q[2], a.q[3])));
 }
-static inline void prefetch(const unsigned char* p) { __builtin_prefetch(p, 0, 3); }
 
 }  // namespace tern::kernels::neon

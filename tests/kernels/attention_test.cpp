@@ -108,6 +108,31 @@ TEST_CASE("scores do not depend on how their range is split", "[attention]") {
   }
 }
 
+// The same pattern as in vector_test.cpp: 2^24 + 1 is 2^24 again, so the order of additions shows.
+TEST_CASE("a dot product adds in the order of the contract", "[attention]") {
+  const auto score = [](const AttentionKernels& row, const std::vector<int>& ones,
+                        std::int64_t keys) {
+    const std::vector<float> q(32, 1.0f);
+    std::vector<float> k(static_cast<std::size_t>(32 * keys), 0.0f);
+    float* last = k.data() + 32 * (keys - 1);
+    last[0] = 0x1p24f;
+    for (const int i : ones) last[i] = 1.0f;
+    std::vector<float> out(static_cast<std::size_t>(keys));
+    row.scores(q.data(), k.data(), CacheType::kF32, 32, 1.0f, 0, keys, out.data());
+    return out.back();
+  };
+  for (const KernelTable* table : runnable_tables()) {
+    for (const std::int64_t keys : {1, 8}) {  // one at a time, and several in flight
+      INFO(table->name << ", keys " << keys);
+      CHECK(score(table->attention, {8, 4, 2, 1}, keys) == 0x1p24f);
+      CHECK(score(table->attention, {16}, keys) == 0x1p24f);
+      for (const auto& pair : {std::vector<int>{8, 24}, {1, 9}, {2, 6}, {1, 3}, {12, 4}}) {
+        CHECK(score(table->attention, pair, keys) == 0x1p24f + 2.0f);
+      }
+    }
+  }
+}
+
 // A chain that only underflows leaves -0 in its lane; lanes that a short head does not reach stay
 // +0.
 TEST_CASE("scores keep the signs of zeros that scalar finds, and a zero maximum is +0",

@@ -69,20 +69,28 @@ TEST_CASE("rms_norm agrees with binary64", "[vector]") {
   }
 }
 
-// Sixteen lanes and no other number: this sum depends on the order of additions. Lanes 0 and 8 hold
-// 2^24 and 1 of squares; merged first (l[i] + l[i+8]), the 1 is lost to rounding each time.
+// 2^24 + 1 rounds back to 2^24, so this sum tells one order of additions from another. The negative
+// eps takes the large part away again: out[0] = 4096 / sqrt(1 + (what is left above 2^24) / 16).
 TEST_CASE("the reduction order is the one of the contract", "[vector]") {
-  std::vector<float> x(16, 0.0f);
-  x[0] = 4096.0f;  // square 2^24
-  x[8] = 1.0f;     // 2^24 + 1 rounds to 2^24
-  x[4] = 1.0f;     // joins lane 0 one step later: rounds away again
-  const std::vector<float> w(16, 1.0f);
-  const float r = 1.0f / std::sqrt(0x1p24f / 16.0f + 0.5f);
+  const auto first_output = [](const VectorKernels& row, const std::vector<int>& ones) {
+    std::vector<float> x(32, 0.0f);
+    for (const int i : ones) x[static_cast<std::size_t>(i)] = 1.0f;
+    x[0] = 4096.0f;
+    const std::vector<float> w(32, 1.0f);
+    row.rms_norm(x.data(), w.data(), 32, 1.0f - 0x1p19f, x.data());
+    return x[0];
+  };
+  const float two_left = 4096.0f * (1.0f / std::sqrt(1.0625f));
   for (const KernelTable* table : runnable_tables()) {
-    std::vector<float> out(16);
-    table->vector.rms_norm(x.data(), w.data(), 16, 0.5f, out.data());
     INFO(table->name);
-    CHECK(same_bits(out[0], 4096.0f * r));
+    // Each joins lane 0 alone, one per level of the tree, and is lost.
+    CHECK(same_bits(first_output(table->vector, {8, 4, 2, 1}), 4096.0f));
+    // A second element of lane 0 is lost at once.
+    CHECK(same_bits(first_output(table->vector, {16}), 4096.0f));
+    // These meet before they join lane 0, within a lane or at each level of the tree, and survive.
+    for (const auto& pair : {std::vector<int>{8, 24}, {1, 9}, {2, 6}, {1, 3}, {12, 4}}) {
+      CHECK(same_bits(first_output(table->vector, pair), two_left));
+    }
   }
 }
 
