@@ -14,7 +14,6 @@ namespace tern::kernels::avx2 {
 namespace {
 
 constexpr std::int64_t kStripLines = 16;
-constexpr std::int64_t kPrefetchBytes = 1024;
 
 // Activations of one group of tokens stay in L2 while all row blocks pass over them.
 constexpr std::int64_t kGroupBytes = 128 * 1024;
@@ -54,7 +53,6 @@ void strip(const std::uint8_t* packed, std::int64_t lines, const std::int8_t* q,
   for (int t = 0; t < T; ++t) acc[t][0] = acc[t][1] = _mm256_setzero_si256();
   for (std::int64_t line = 0; line < lines; ++line) {
     const std::uint8_t* p = packed + line * kTernaryLineBytes;
-    if (T == 1) _mm_prefetch(reinterpret_cast<const char*>(p + kPrefetchBytes), _MM_HINT_T0);
     const __m256i low = _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
     const __m256i high = _mm256_load_si256(reinterpret_cast<const __m256i*>(p + 32));
     const std::int8_t* ql = q + line * kTernaryLineCols;

@@ -3,7 +3,8 @@
 // Everything here has internal linkage or is an intrinsic (see check.h).
 
 #if defined(__GNUC__) && !defined(__clang__)
-// g++ 12 takes the deliberately undefined operands in its own header for a mistake (GCC bug 105593).
+// g++ 12 takes the deliberately undefined operands in its own header for a mistake (GCC bug
+// 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
@@ -17,18 +18,18 @@
 namespace tern::kernels::avx512vnni {
 namespace {
 
-constexpr std::int64_t kGemvBlocks = 2;  // row blocks in flight: two memory streams, eight chains
-
 // gemv leaves the codes at their place in the byte (times 1, 4, 16, 64) and shifts the sums
 // instead. The largest sum grows by 2 * 64 * 128 per column of its quarter: 2^30 after this many
 // lines.
 constexpr std::int64_t kGemvChunkLines = std::int64_t{1} << 14;
 
-constexpr std::int64_t kPrefetchBytes = 1024;  // how far gemv asks ahead of itself
-
 // Activations of one group of tokens stay in L2 while all row blocks pass over them.
 constexpr std::int64_t kGroupBytes = 384 * 1024;
-constexpr std::int64_t kMaxTile = 24;
+
+// Rows of activations whose stride is a large power of two share one set of the L1 cache, which has
+// eight ways or more. Larger tiles save little unpacking and were slower for that reason where
+// measured (Zen 4).
+constexpr int kMaxTile = 8;
 
 __m512i broadcast4(const std::int8_t* q) noexcept {
   std::int32_t word;
@@ -46,72 +47,45 @@ void store_rows(float* y, __m512i acc, std::int32_t sum, float scale, std::int64
   }
 }
 
-// acc[b] = sum(code * q) of row block b, for blocks that lie block_bytes apart.
-template <int Blocks>
-void dot_blocks(const std::uint8_t* packed, std::int64_t block_bytes, std::int64_t lines,
-                const std::int8_t* q, __m512i* total) noexcept {
+// Sum(code * q) of one row block over at most kGemvChunkLines lines. One block at a time and no
+// prefetch: the hardware follows a single stream best.
+__m512i dot_lines(const std::uint8_t* packed, std::int64_t lines, const std::int8_t* q) noexcept {
   const __m512i mask0 = _mm512_set1_epi8(0x03);
   const __m512i mask1 = _mm512_set1_epi8(0x0c);
   const __m512i mask2 = _mm512_set1_epi8(0x30);
   const __m512i mask3 = _mm512_set1_epi8(static_cast<char>(0xc0));
-  __m512i acc[Blocks][4];
-  for (int b = 0; b < Blocks; ++b) {
-    for (int j = 0; j < 4; ++j) acc[b][j] = _mm512_setzero_si512();
-  }
+  __m512i acc0 = _mm512_setzero_si512();
+  __m512i acc1 = acc0;
+  __m512i acc2 = acc0;
+  __m512i acc3 = acc0;
   for (std::int64_t line = 0; line < lines; ++line) {
-    const __m512i q0 = broadcast4(q);
-    const __m512i q1 = broadcast4(q + 4);
-    const __m512i q2 = broadcast4(q + 8);
-    const __m512i q3 = broadcast4(q + 12);
-#pragma GCC unroll 4
-    for (int b = 0; b < Blocks; ++b) {
-      const std::uint8_t* p = packed + b * block_bytes;
-      _mm_prefetch(reinterpret_cast<const char*>(p + kPrefetchBytes), _MM_HINT_T0);
-      const __m512i v = _mm512_load_si512(p);
-      acc[b][0] = _mm512_dpbusd_epi32(acc[b][0], _mm512_and_si512(v, mask0), q0);
-      acc[b][1] = _mm512_dpbusd_epi32(acc[b][1], _mm512_and_si512(v, mask1), q1);
-      acc[b][2] = _mm512_dpbusd_epi32(acc[b][2], _mm512_and_si512(v, mask2), q2);
-      acc[b][3] = _mm512_dpbusd_epi32(acc[b][3], _mm512_and_si512(v, mask3), q3);
-    }
-    packed += kTernaryLineBytes;
-    q += kTernaryLineCols;
+    const __m512i v = _mm512_load_si512(packed + line * kTernaryLineBytes);
+    const std::int8_t* ql = q + line * kTernaryLineCols;
+    acc0 = _mm512_dpbusd_epi32(acc0, _mm512_and_si512(v, mask0), broadcast4(ql));
+    acc1 = _mm512_dpbusd_epi32(acc1, _mm512_and_si512(v, mask1), broadcast4(ql + 4));
+    acc2 = _mm512_dpbusd_epi32(acc2, _mm512_and_si512(v, mask2), broadcast4(ql + 8));
+    acc3 = _mm512_dpbusd_epi32(acc3, _mm512_and_si512(v, mask3), broadcast4(ql + 12));
   }
-  for (int b = 0; b < Blocks; ++b) {
-    const __m512i low = _mm512_add_epi32(acc[b][0], _mm512_srai_epi32(acc[b][1], 2));
-    const __m512i high =
-        _mm512_add_epi32(_mm512_srai_epi32(acc[b][2], 4), _mm512_srai_epi32(acc[b][3], 6));
-    total[b] = _mm512_add_epi32(total[b], _mm512_add_epi32(low, high));
-  }
-}
-
-template <int Blocks>
-void gemv_blocks(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t row,
-                 std::int64_t end) noexcept {
-  const std::int64_t lines = ternary_lines(w.cols);
-  const std::int64_t block_bytes = lines * kTernaryLineBytes;
-  const std::uint8_t* packed = w.packed + row / kTernaryRowBlock * block_bytes;
-  __m512i total[Blocks];
-  for (int b = 0; b < Blocks; ++b) total[b] = _mm512_setzero_si512();
-  for (std::int64_t line = 0; line < lines; line += kGemvChunkLines) {
-    const std::int64_t left = lines - line;
-    dot_blocks<Blocks>(packed + line * kTernaryLineBytes, block_bytes,
-                       left < kGemvChunkLines ? left : kGemvChunkLines,
-                       x.q + line * kTernaryLineCols, total);
-  }
-  for (int b = 0; b < Blocks; ++b) {
-    const std::int64_t first = row + b * kTernaryRowBlock;
-    store_rows(y + first, total[b], x.sums[0], x.scales[0], end - first);
-  }
+  const __m512i low = _mm512_add_epi32(acc0, _mm512_srai_epi32(acc1, 2));
+  const __m512i high = _mm512_add_epi32(_mm512_srai_epi32(acc2, 4), _mm512_srai_epi32(acc3, 6));
+  return _mm512_add_epi32(low, high);
 }
 
 void gemv(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t begin,
           std::int64_t end) noexcept {
-  std::int64_t row = begin;
-  while (end - row > (kGemvBlocks - 1) * kTernaryRowBlock) {
-    gemv_blocks<kGemvBlocks>(w, x, y, row, end);
-    row += kGemvBlocks * kTernaryRowBlock;
+  const std::int64_t lines = ternary_lines(w.cols);
+  const std::uint8_t* packed = w.packed + begin / kTernaryRowBlock * lines * kTernaryLineBytes;
+  for (std::int64_t row = begin; row < end; row += kTernaryRowBlock) {
+    __m512i total = _mm512_setzero_si512();
+    for (std::int64_t line = 0; line < lines; line += kGemvChunkLines) {
+      const std::int64_t left = lines - line;
+      total = _mm512_add_epi32(total, dot_lines(packed + line * kTernaryLineBytes,
+                                                left < kGemvChunkLines ? left : kGemvChunkLines,
+                                                x.q + line * kTernaryLineCols));
+    }
+    store_rows(y + row, total, x.sums[0], x.scales[0], end - row);
+    packed += lines * kTernaryLineBytes;
   }
-  for (; row < end; row += kTernaryRowBlock) gemv_blocks<1>(w, x, y, row, end);
 }
 
 // One row block against T tokens: T accumulators, the line unpacked once for all of them.
@@ -120,9 +94,8 @@ void tile(const std::uint8_t* packed, std::int64_t lines, const QuantizedBatch& 
           float* y, std::int64_t y_stride, std::int64_t rows) noexcept {
   const __m512i mask = _mm512_set1_epi8(0x03);
   const std::int8_t* q = x.q + t0 * x.stride;
-  const std::int64_t stride = x.stride;
   __m512i acc[T];
-#pragma GCC unroll 24
+#pragma GCC unroll 8
   for (int t = 0; t < T; ++t) acc[t] = _mm512_setzero_si512();
   for (std::int64_t line = 0; line < lines; ++line) {
     const __m512i v = _mm512_load_si512(packed + line * kTernaryLineBytes);
@@ -130,16 +103,16 @@ void tile(const std::uint8_t* packed, std::int64_t lines, const QuantizedBatch& 
     const __m512i c1 = _mm512_and_si512(_mm512_srli_epi16(v, 2), mask);
     const __m512i c2 = _mm512_and_si512(_mm512_srli_epi16(v, 4), mask);
     const __m512i c3 = _mm512_and_si512(_mm512_srli_epi16(v, 6), mask);
-#pragma GCC unroll 24
+#pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
-      const std::int8_t* qt = q + t * stride + line * kTernaryLineCols;
+      const std::int8_t* qt = q + t * x.stride + line * kTernaryLineCols;
       acc[t] = _mm512_dpbusd_epi32(acc[t], c0, broadcast4(qt));
       acc[t] = _mm512_dpbusd_epi32(acc[t], c1, broadcast4(qt + 4));
       acc[t] = _mm512_dpbusd_epi32(acc[t], c2, broadcast4(qt + 8));
       acc[t] = _mm512_dpbusd_epi32(acc[t], c3, broadcast4(qt + 12));
     }
   }
-#pragma GCC unroll 24
+#pragma GCC unroll 8
   for (int t = 0; t < T; ++t) {
     store_rows(y + t * y_stride, acc[t], x.sums[t0 + t], x.scales[t0 + t], rows);
   }
@@ -152,13 +125,7 @@ void row_block(const std::uint8_t* packed, std::int64_t lines, const QuantizedBa
   while (t0 < t1) {
     const std::int64_t left = t1 - t0;
     float* out = y + t0 * y_stride;
-    if (left >= 24) {
-      tile<24>(packed, lines, x, t0, out, y_stride, rows);
-      t0 += 24;
-    } else if (left >= 16) {
-      tile<16>(packed, lines, x, t0, out, y_stride, rows);
-      t0 += 16;
-    } else if (left >= 8) {
+    if (left >= 8) {
       tile<8>(packed, lines, x, t0, out, y_stride, rows);
       t0 += 8;
     } else if (left >= 4) {

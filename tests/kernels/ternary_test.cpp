@@ -193,7 +193,7 @@ TEST_CASE("Ternary kernels do not saturate or overflow on extreme inputs") {
 }
 
 TEST_CASE("Ternary gemv stays exact past the length at which partial sums are merged") {
-  const std::int64_t cols = (std::int64_t{1} << 18) + (std::int64_t{1} << 17) + 5;
+  const std::int64_t cols = (std::int64_t{3} << 18) + 5;
   std::vector<std::int8_t> trits(static_cast<std::size_t>(cols), std::int8_t{1});
   const std::int64_t stride = (cols + kQuantizedAlign - 1) / kQuantizedAlign * kQuantizedAlign;
   AlignedBuffer<std::int8_t> q(static_cast<std::size_t>(stride));

@@ -1,0 +1,167 @@
+// Speed of the matrix kernels of every row this machine can run, on one thread, at the layer shapes
+// of BitNet b1.58 2B4T. Matrices rotate through more memory than any cache holds, so gemv shows
+// what decoding sees; "read" is the same amount of memory merely read, the most that gemv can
+// reach. Example: tern_benchmarks --benchmark_filter='avx512vnni/ternary/.*/2560x2560'
+
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/aligned_buffer.h"
+#include "tests/support/tables.h"
+
+namespace tern::kernels {
+namespace {
+
+constexpr std::size_t kRotatedBytes = std::size_t{160} << 20;
+
+struct Shape {
+  std::int64_t rows, cols;
+  std::string name() const { return std::to_string(rows) + "x" + std::to_string(cols); }
+};
+
+// As many copies of one packed matrix as fill kRotatedBytes, taken in turn.
+class Rotation {
+ public:
+  Rotation(std::size_t bytes, std::size_t copies) : bytes_(bytes), all_(bytes * copies) {}
+  std::uint8_t* first() { return all_.data(); }
+  void spread() {
+    for (std::size_t at = bytes_; at < all_.size(); at += bytes_) {
+      std::memcpy(all_.data() + at, all_.data(), bytes_);
+    }
+  }
+  const std::uint8_t* next() {
+    at_ = at_ + bytes_ < all_.size() ? at_ + bytes_ : 0;
+    return all_.data() + at_;
+  }
+
+ private:
+  std::size_t bytes_;
+  AlignedBuffer<std::uint8_t> all_;
+  std::size_t at_ = 0;
+};
+
+std::size_t copies_for(std::size_t bytes, std::int64_t tokens) {
+  return tokens > 1 ? 1 : kRotatedBytes / bytes + 1;
+}
+
+void count(benchmark::State& state, std::size_t bytes, const Shape& shape, std::int64_t tokens) {
+  const auto iterations = static_cast<double>(state.iterations());
+  const double ops = 2.0 * static_cast<double>(shape.rows * shape.cols * tokens);
+  state.counters["bytes/s"] =
+      benchmark::Counter(static_cast<double>(bytes) * iterations, benchmark::Counter::kIsRate);
+  state.counters["ops/s"] = benchmark::Counter(ops * iterations, benchmark::Counter::kIsRate);
+}
+
+Rotation ternary_weights(const TernaryKernels& kernels, Shape shape, std::size_t copies) {
+  std::mt19937 random(1);
+  std::vector<std::int8_t> trits(static_cast<std::size_t>(shape.rows * shape.cols));
+  for (std::int8_t& trit : trits)
+    trit = static_cast<std::int8_t>(static_cast<int>(random() % 3) - 1);
+  Rotation weights(kernels.packed_bytes(shape.rows, shape.cols), copies);
+  kernels.pack(trits.data(), 0, shape.rows, shape.rows, shape.cols, weights.first());
+  weights.spread();
+  return weights;
+}
+
+void run_ternary(benchmark::State& state, const KernelTable& table, Shape shape,
+                 std::int64_t tokens) {
+  const TernaryKernels& kernels = table.ternary;
+  const std::size_t bytes = kernels.packed_bytes(shape.rows, shape.cols);
+  Rotation weights = ternary_weights(kernels, shape, copies_for(bytes, tokens));
+  AlignedBuffer<std::int8_t> q(
+      static_cast<std::size_t>(shape.cols * tokens));  // cols: whole strides
+  std::mt19937 random(2);
+  for (std::int8_t& value : q.span()) value = static_cast<std::int8_t>(random() % 255 - 127);
+  const std::vector<std::int32_t> sums(static_cast<std::size_t>(tokens), 0);
+  const std::vector<float> scales(static_cast<std::size_t>(tokens), 0.01f);
+  AlignedBuffer<float> y(static_cast<std::size_t>(shape.rows * tokens));
+  const QuantizedBatch x{q.data(), shape.cols, sums.data(), scales.data(), tokens};
+  for (auto _ : state) {
+    const TernaryMatrix w{weights.next(), shape.rows, shape.cols};
+    if (tokens == 1) {
+      kernels.gemv(w, x, y.data(), 0, shape.rows);
+    } else {
+      kernels.gemm(w, x, y.data(), shape.rows, 0, shape.rows);
+    }
+    benchmark::ClobberMemory();
+  }
+  count(state, bytes, shape, tokens);
+}
+
+void run_half(benchmark::State& state, const KernelTable& table, HalfType type, Shape shape,
+              std::int64_t tokens) {
+  const HalfKernels& kernels = table.half;
+  const std::size_t bytes = kernels.packed_bytes(type, shape.rows, shape.cols);
+  Rotation weights(bytes, copies_for(bytes, tokens));
+  // A pattern that is a small normal number in every type: speed must not depend on subnormals.
+  std::memset(weights.first(), 0x3c, bytes);
+  weights.spread();
+  const std::vector<float> x(static_cast<std::size_t>(shape.cols * tokens), 0.5f);
+  AlignedBuffer<float> y(static_cast<std::size_t>(shape.rows * tokens));
+  for (auto _ : state) {
+    const HalfMatrix w{weights.next(), type, shape.rows, shape.cols, 1.0f};
+    if (tokens == 1) {
+      kernels.gemv(w, x.data(), y.data(), 0, shape.rows);
+    } else {
+      kernels.gemm(w, x.data(), shape.cols, tokens, y.data(), shape.rows, 0, shape.rows);
+    }
+    benchmark::ClobberMemory();
+  }
+  count(state, bytes, shape, tokens);
+}
+
+// The denominator: `bytes` of memory read and nothing else.
+void run_read(benchmark::State& state, const KernelTable& table, std::size_t bytes) {
+  Rotation memory(bytes, copies_for(bytes, 1));
+  std::memset(memory.first(), 1, bytes);
+  memory.spread();
+  for (auto _ : state) benchmark::DoNotOptimize(table.vector.stream_read(memory.next(), bytes));
+  state.counters["bytes/s"] =
+      benchmark::Counter(static_cast<double>(bytes) * static_cast<double>(state.iterations()),
+                         benchmark::Counter::kIsRate);
+}
+
+void register_shape(const KernelTable& table, Shape shape) {
+  const std::string row = table.name;
+  // Scalar is the oracle: one small batch tells how slow it is.
+  const bool oracle = table.required == Feature::kNone;
+  const std::vector<std::int64_t> batches =
+      oracle ? std::vector<std::int64_t>{1, 8} : std::vector<std::int64_t>{1, 8, 64, 512};
+  const auto bytes = table.ternary.packed_bytes(shape.rows, shape.cols);
+  benchmark::RegisterBenchmark((row + "/read/" + shape.name()).c_str(),
+                               [&table, bytes](benchmark::State& s) { run_read(s, table, bytes); });
+  for (const std::int64_t tokens : batches) {
+    const std::string what = tokens == 1 ? "/gemv/" + shape.name()
+                                         : "/gemm/" + shape.name() + "/" + std::to_string(tokens);
+    benchmark::RegisterBenchmark(
+        (row + "/ternary" + what).c_str(),
+        [=, &table](benchmark::State& s) { run_ternary(s, table, shape, tokens); });
+    benchmark::RegisterBenchmark((row + "/f16" + what).c_str(), [=, &table](benchmark::State& s) {
+      run_half(s, table, HalfType::kF16, shape, tokens);
+    });
+    benchmark::RegisterBenchmark((row + "/bf16" + what).c_str(), [=, &table](benchmark::State& s) {
+      run_half(s, table, HalfType::kBf16, shape, tokens);
+    });
+  }
+}
+
+}  // namespace
+}  // namespace tern::kernels
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  for (const tern::kernels::KernelTable* table : tern::kernels::runnable_tables()) {
+    for (const tern::kernels::Shape shape :
+         {tern::kernels::Shape{2560, 2560}, {6912, 2560}, {2560, 6912}}) {
+      tern::kernels::register_shape(*table, shape);
+    }
+  }
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
