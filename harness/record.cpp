@@ -117,7 +117,7 @@ energy::Status parse_status(const std::string& text) {
       "energy status: expected measured, attributed or not_measured, got \"{}\"", text));
 }
 
-constexpr double kMicro = 1e-6;
+constexpr double kMicrojoulesPerJoule = 1e6;
 
 energy::EnergyDelta energy_from_json(const json& object) {
   energy::EnergyDelta delta;
@@ -132,7 +132,7 @@ energy::EnergyDelta energy_from_json(const json& object) {
     energy::DomainEnergy domain;
     domain.name = name;
     domain.measured = fields.contains("uj");
-    if (domain.measured) domain.joules = fields.at("uj").get<double>() * kMicro;
+    if (domain.measured) domain.joules = fields.at("uj").get<double>() / kMicrojoulesPerJoule;
     domain.included = fields.value("included", false);
     domain.why = fields.value("why", "");
     if (domain.included && domain.measured) delta.total_joules += domain.joules;
@@ -172,7 +172,7 @@ json to_json(const energy::EnergyDelta& energy) {
   }
   for (const energy::DomainEnergy& domain : energy.domains) {
     json fields = {{"included", domain.included}};
-    if (measured && domain.measured) fields["uj"] = domain.joules / kMicro;
+    if (measured && domain.measured) fields["uj"] = domain.joules * kMicrojoulesPerJoule;
     if (!domain.why.empty()) fields["why"] = domain.why;
     object["domains"][domain.name] = std::move(fields);
   }

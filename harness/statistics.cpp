@@ -32,30 +32,39 @@ double beta_fraction(double x, double a, double b) {
   return fraction;
 }
 
-// ln Γ(z) without the global state of std::lgamma (POSIX lets it write signgam, a data race).
-double log_gamma(double z) {
-  int sign = 0;
-  return ::lgamma_r(z, &sign);
+// ln Γ(a + 1/2) - ln Γ(a). Large logarithms would cancel, so there the asymptotic series
+// (DLMF 5.11.13 with its Bernoulli terms) is taken: its next term is below 1e-15 from kLarge on.
+// lgamma_r, because std::lgamma writes a global.
+double log_gamma_step(double a) {
+  constexpr double kLarge = 50;
+  if (a < kLarge) {
+    int sign = 0;
+    return ::lgamma_r(a + 0.5, &sign) - ::lgamma_r(a, &sign);
+  }
+  const double square = a * a;
+  return 0.5 * std::log(a) - (1 - (1.0 / 24 - 1 / (80 * square)) / square) / (8 * a);
 }
 
-// Regularised incomplete beta function I_x(a, b); y = 1 - x, given apart because it may be tiny.
-double incomplete_beta(double x, double y, double a, double b) {
+// Regularised incomplete beta function I_x(a, 1/2); y = 1 - x, given apart because it may be tiny.
+double incomplete_beta(double x, double y, double a) {
+  constexpr double kLogSqrtPi = 0.57236494292470008707;
+  constexpr double kHalf = 0.5;
   if (x <= 0) return 0;
   if (y <= 0) return 1;
-  const double front =
-      std::exp(log_gamma(a + b) - log_gamma(a) - log_gamma(b) + a * std::log(x) + b * std::log(y));
-  if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(x, a, b) / a;
-  return 1 - front * beta_fraction(y, b, a) / b;
+  const double log_x = x < 0.5 ? std::log(x) : std::log1p(-y);  // whichever keeps its digits
+  const double front = std::exp(log_gamma_step(a) - kLogSqrtPi + a * log_x + kHalf * std::log(y));
+  if (x < (a + 1) / (a + kHalf + 2)) return front * beta_fraction(x, a, kHalf) / a;
+  return 1 - front * beta_fraction(y, kHalf, a) / kHalf;
 }
 
 // P(T > t) for t >= 0: half of I_{ν/(ν+t²)}(ν/2, 1/2).
 double upper_tail(double t, double dof) {
   const double square = t * t;
-  return 0.5 * incomplete_beta(dof / (dof + square), square / (dof + square), dof / 2, 0.5);
+  return 0.5 * incomplete_beta(dof / (dof + square), square / (dof + square), dof / 2);
 }
 
 // t >= 0 with P(T > t) = tail, 0 < tail < 1/2: bisection, which cannot diverge, down to the last
-// bits. The tail is compared by its logarithm's sign only, so tiny tails lose nothing.
+// bits.
 double upper_quantile(double tail, double dof) {
   double low = 0;
   double high = 1;
