@@ -151,13 +151,23 @@ TEST_CASE("scores keep the signs of zeros that scalar finds, and a zero maximum 
   }
 }
 
+// The sum of weights as attention.h words it, so that scalar is judged as well.
+float sum_by_lanes(const float* p, std::int64_t n) {
+  float l[16] = {};
+  for (std::int64_t i = 0; i < n; ++i) l[i % 16] += p[i];
+  for (const int half : {8, 4, 2, 1}) {
+    for (int i = 0; i < half; ++i) l[i] += l[i + half];
+  }
+  return l[0];
+}
+
 TEST_CASE("weighted_sum equals scalar on every row", "[attention]") {
   for_each_case([](const AttentionKernels& row, std::int64_t head_dim, CacheType type, Kind kind) {
     const Range ranges[] = {{0, 1}, {0, 17}, {256, 256 + 33}, {256, 512}};
     const Cache v(512, head_dim, kind, 5);
     for (const auto& [begin, end] : ranges) {
       if (end == 512 && head_dim > 129) continue;
-      const auto scores = floats(512, Kind::kNormal, 6);
+      const auto scores = floats(512, Kind::kNormal, 6 + static_cast<std::uint32_t>(head_dim));
       Guarded<float> p(scores);
       Guarded<float> expected_p(scores);
       Guarded<float> out(head_dim);
@@ -168,6 +178,7 @@ TEST_CASE("weighted_sum equals scalar on every row", "[attention]") {
       scalar::kAttention.weighted_sum(expected_p.data(), 3.0f, v.data(type), type, head_dim, begin,
                                       end, expected.data(), &expected_sum);
       CHECK(same_bits(sum, expected_sum));
+      CHECK(same_bits(sum, sum_by_lanes(p.data() + begin, end - begin)));
       CHECK(same_bits(out.values(), expected.values()));
       CHECK(same_bits(p.values(), expected_p.values()));
       CHECK(out.intact());
