@@ -1,6 +1,6 @@
 #pragma once
-// A fixed-size, 64-byte aligned array of trivial values. Its contents are uninitialised unless asked,
-// so that a large model's pages are first touched by the threads that fill them.
+// A fixed-size, 64-byte aligned array of trivial values. Its contents are uninitialised unless
+// asked, so that a large model's pages are first touched by the threads that fill them.
 
 #include <cstddef>
 #include <cstdlib>
@@ -20,8 +20,7 @@ class AlignedBuffer {
 
   AlignedBuffer() = default;
   // Throws std::bad_alloc when memory is short.
-  explicit AlignedBuffer(std::size_t size)
-      : data_(allocate(size)), size_(size) {}
+  explicit AlignedBuffer(std::size_t size) : data_(allocate(size)), size_(size) {}
 
   T* data() noexcept { return data_.get(); }
   const T* data() const noexcept { return data_.get(); }

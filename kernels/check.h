@@ -1,7 +1,7 @@
 #pragma once
-// TERN_CHECK: an always-on assertion for bugs. It prints file, line, the condition and a message with
-// values, then aborts. Never for bad input: that throws where it is read.
-// Internal linkage on purpose: objects built for one instruction set must not export inline copies.
+// TERN_CHECK: an always-on assertion for bugs. It prints file, line, the condition and a message
+// with values, then aborts. Never for bad input: that throws where it is read. Internal linkage on
+// purpose: objects built for one instruction set must not export inline copies.
 
 #include <cstdarg>
 #include <cstdio>
@@ -22,8 +22,8 @@ namespace tern {
 
 }  // namespace tern
 
-#define TERN_CHECK(condition, ...) \
-  do {                             \
-    if (!(condition)) [[unlikely]] \
+#define TERN_CHECK(condition, ...)                                       \
+  do {                                                                   \
+    if (!(condition)) [[unlikely]]                                       \
       ::tern::check_failed(__FILE__, __LINE__, #condition, __VA_ARGS__); \
   } while (false)

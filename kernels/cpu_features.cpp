@@ -75,11 +75,20 @@ std::string why_not(Feature feature, CpuFeatures cpu) {
   if (cpu.has(feature)) return "";
   const char* what = "this feature";
   switch (feature) {
-    case Feature::kNone: return "";
-    case Feature::kAvx2: what = "AVX2 with FMA and F16C"; break;
-    case Feature::kAvx512Vnni: what = "AVX-512 F, BW, DQ, VL and VNNI"; break;
-    case Feature::kNeon: what = "Advanced SIMD"; break;
-    case Feature::kDotprod: what = "the dot-product instructions (DotProd)"; break;
+    case Feature::kNone:
+      return "";
+    case Feature::kAvx2:
+      what = "AVX2 with FMA and F16C";
+      break;
+    case Feature::kAvx512Vnni:
+      what = "AVX-512 F, BW, DQ, VL and VNNI";
+      break;
+    case Feature::kNeon:
+      what = "Advanced SIMD";
+      break;
+    case Feature::kDotprod:
+      what = "the dot-product instructions (DotProd)";
+      break;
   }
   return std::string("the CPU or its operating system lacks ") + what;
 }

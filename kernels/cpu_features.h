@@ -1,6 +1,6 @@
 #pragma once
-// What this CPU *and* its operating system let us execute: CPUID with XGETBV on x86-64, getauxval on
-// ARM64. A set of feature levels, each the bundle of bits one kernels row needs.
+// What this CPU *and* its operating system let us execute: CPUID with XGETBV on x86-64, getauxval
+// on ARM64. A set of feature levels, each the bundle of bits one kernels row needs.
 
 #include <cstdint>
 #include <string>
@@ -29,8 +29,9 @@ CpuFeatures detect_cpu() noexcept;
 // One phrase on why `feature` is not usable here ("the CPU lacks AVX-512 VNNI"), empty when it is.
 std::string why_not(Feature feature, CpuFeatures cpu);
 
-// Round to nearest even, denormals kept, on the calling thread. Some libraries switch flush-to-zero on
-// for a whole process, which would change answers: every worker thread calls this once at its start.
+// Round to nearest even, denormals kept, on the calling thread. Some libraries switch flush-to-zero
+// on for a whole process, which would change answers: every worker thread calls this once at its
+// start.
 void reset_float_mode() noexcept;
 
 }  // namespace tern::kernels

@@ -1,6 +1,6 @@
 #pragma once
-// Portable conversions between binary32 and binary16 / bfloat16, round to nearest even, denormals kept:
-// bit for bit what F16C and FCVT do for finite values. For loaders and the scalar oracle.
+// Portable conversions between binary32 and binary16 / bfloat16, round to nearest even, denormals
+// kept: bit for bit what F16C and FCVT do for finite values. For loaders and the scalar oracle.
 // Static, not inline: see check.h.
 
 #include <bit>
@@ -13,7 +13,8 @@ namespace tern::kernels {
   const std::uint32_t exponent = (h >> 10) & 0x1fu;
   const std::uint32_t mantissa = h & 0x3ffu;
   if (exponent == 0x1f) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+  if (exponent != 0)
+    return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
   // Subnormal or zero: mantissa * 2^-24 is exact in binary32.
   const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
   return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
@@ -23,8 +24,10 @@ namespace tern::kernels {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (bits >> 16) & 0x8000u;
   const std::uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u | ((bits >> 13) & 0x3ffu));
-  if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // rounds to infinity
+  if (magnitude > 0x7f800000u)
+    return static_cast<std::uint16_t>(sign | 0x7e00u | ((bits >> 13) & 0x3ffu));
+  if (magnitude >= 0x477ff000u)
+    return static_cast<std::uint16_t>(sign | 0x7c00u);  // rounds to infinity
   if (magnitude < 0x38800000u) {
     // Result is subnormal: adding 0.5 aligns the binary point so that the FPU rounds for us.
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;

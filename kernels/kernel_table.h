@@ -1,6 +1,6 @@
 #pragma once
-// One row of the dispatch grid: a complete set of kernels for one instruction set. A row that improves
-// only some families borrows the others, which is visible in dispatch.cpp.
+// One row of the dispatch grid: a complete set of kernels for one instruction set. A row that
+// improves only some families borrows the others, which is visible in dispatch.cpp.
 
 #include "kernels/attention/attention.h"
 #include "kernels/cpu_features.h"

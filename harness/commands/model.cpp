@@ -1,0 +1,237 @@
+// tern model: inspect | synth | logits | generate.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+#include "engine/session.h"
+#include "engine/synthetic.h"
+#include "engine/thread_pool.h"
+#include "harness/command.h"
+#include "harness/error.h"
+#include "harness/model_report.h"
+#include "harness/options.h"
+#include "harness/parse_command.h"
+
+namespace tern::harness {
+namespace {
+
+// What logits and generate share.
+struct RunOptions {
+  std::string model;
+  std::string tokens;
+  std::string kernels;
+  std::string cache_k = "f16";
+  std::string cache_v = "f16";
+  std::string threads;
+  int batch = 512;
+  bool twin = false;
+};
+
+void add_run_options(CLI::App& app, RunOptions& o) {
+  app.add_option("-m,--model", o.model, "GGUF file, safetensors folder or synth:NAME")->required();
+  app.add_option("--tokens", o.tokens, "Token ids, separated by commas")->required();
+  app.add_option("-t,--threads", o.threads, "Threads (default: physical cores)");
+  app.add_option("--kernels", o.kernels, "Kernels row (default: the best here; see tern machine)");
+  app.add_option("--cache-type-k", o.cache_k, "Type of cached keys, f16 or f32 (also -ctk)");
+  app.add_option("--cache-type-v", o.cache_v, "Type of cached values, f16 or f32 (also -ctv)");
+  app.add_option("-b,--batch-size", o.batch, "Tokens evaluated together");
+  app.add_flag("--fp16-twin", o.twin,
+               "Run the FP16 twin of a ternary model: the baseline of tern bench");
+}
+
+std::vector<int> parse_tokens(const std::string& text) {
+  std::vector<int> tokens;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (true) {
+    int token = 0;
+    const auto [next, error] = std::from_chars(at, end, token);
+    if (error != std::errc() || token < 0 || (next != end && *next != ',')) {
+      throw Error("--tokens: expected token ids separated by commas, got '" + text.substr(0, 60) +
+                  "'");
+    }
+    tokens.push_back(token);
+    if (next == end) return tokens;
+    at = next + 1;
+  }
+}
+
+int parse_threads(const std::string& text) {
+  if (text.empty()) return 0;
+  const std::vector<int> threads = parse_int_list(text, "--threads", 1);
+  if (threads.size() != 1) throw Error("--threads: expected one number, got '" + text + "'");
+  return threads[0];
+}
+
+// A loaded model with a session for a given number of positions.
+class Runner {
+ public:
+  Runner(const RunOptions& o, std::int64_t positions)
+      : table_(kernels_row(o.kernels)),
+        options_{positions, parse_cache_type(o.cache_k, "--cache-type-k"),
+                 parse_cache_type(o.cache_v, "--cache-type-v"), check_batch(o.batch)},
+        pool_({.threads = parse_threads(o.threads)}),
+        model_(engine::Model::load(o.model, table_, pool_)) {
+    if (o.twin) model_ = engine::Model::half_twin(*model_, pool_);
+    if (positions > model_->config().context) {
+      throw Error(fmt::format("model {}: expected at most {} positions (its context), got {}",
+                              o.model, model_->config().context, positions));
+    }
+    session_ = std::make_unique<engine::Session>(model_, pool_, options_);
+  }
+  engine::Session& session() { return *session_; }
+
+ private:
+  static int check_batch(int batch) {
+    if (batch < 1) throw Error(fmt::format("--batch-size: expected at least 1, got {}", batch));
+    return batch;
+  }
+  const kernels::KernelTable& table_;
+  engine::SessionOptions options_;
+  engine::ThreadPool pool_;
+  std::shared_ptr<const engine::Model> model_;
+  std::unique_ptr<engine::Session> session_;
+};
+
+void print_logits(std::int64_t position, int token, std::span<const float> logits) {
+  std::string line = fmt::format("{{\"pos\":{},\"token\":{},\"logits\":[", position, token);
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    fmt::format_to(std::back_inserter(line), "{}{:.9g}", i == 0 ? "" : ",", logits[i]);
+  }
+  line += "]}\n";
+  std::fwrite(line.data(), 1, line.size(), stdout);
+}
+
+int run_logits(const std::vector<std::string>& args) {
+  CLI::App app("Logits after every token of a prompt, one JSON line each", "tern model logits");
+  RunOptions options;
+  bool hash_only = false;
+  add_run_options(app, options);
+  app.add_flag("--hash", hash_only, "Print only a hash over all logits");
+  if (!parse_command(app, args)) return 0;
+  const std::vector<int> tokens = parse_tokens(options.tokens);
+  Runner runner(options, std::ssize(tokens));
+  std::uint64_t hash = engine::kLogitsHashSeed;
+  runner.session().prefill_all(tokens, [&](std::int64_t i, std::span<const float> logits) {
+    if (hash_only) {
+      hash = engine::hash_logits(logits, hash);
+    } else {
+      print_logits(i, tokens[static_cast<std::size_t>(i)], logits);
+    }
+  });
+  if (hash_only) fmt::print("{:016x}\n", hash);
+  return 0;
+}
+
+int run_generate(const std::vector<std::string>& args) {
+  CLI::App app("Continues a prompt, greedily", "tern model generate");
+  RunOptions options;
+  int count = 32;
+  double temperature = 0;
+  bool ids = false;
+  bool ignore_eos = false;
+  add_run_options(app, options);
+  app.add_option("-n,--n-predict", count, "New tokens, at most");
+  app.add_option("--temp", temperature, "Temperature; only 0 (greedy) is supported");
+  app.add_flag("--ids", ids, "Print the new token ids as a JSON array");
+  app.add_flag("--ignore-eos", ignore_eos, "Go on behind an end-of-text token");
+  if (!parse_command(app, args)) return 0;
+  if (temperature != 0)
+    throw Error(fmt::format("--temp: expected 0 (greedy), got {}", temperature));
+  if (count < 1) throw Error(fmt::format("-n: expected at least 1, got {}", count));
+  if (!ids)
+    throw Error("output: expected --ids, because this version has no tokenizer to print text with");
+  const std::vector<int> tokens = parse_tokens(options.tokens);
+  Runner runner(options, std::ssize(tokens) + count - 1);
+  engine::Session& session = runner.session();
+  const std::int64_t eos = session.model().config().eos;
+  nlohmann::json out = nlohmann::json::array();
+  int next = engine::argmax(session.prefill(tokens));
+  for (;;) {
+    out.push_back(next);
+    if (static_cast<int>(out.size()) == count || (next == eos && !ignore_eos)) break;
+    next = engine::argmax(session.decode(next));
+  }
+  fmt::print("{}\n", out.dump());
+  return 0;
+}
+
+int run_synth(const std::vector<std::string>& args) {
+  CLI::App app("Writes a synthetic model as a GGUF file that other engines load",
+               "tern model synth");
+  std::string shape_name;
+  std::string out;
+  std::string type_name = "i2_s";
+  std::string threads;
+  std::uint64_t seed = engine::kSyntheticSeed;
+  app.add_option("NAME", shape_name,
+                 "Shape, with or without synth:; --help of tern bench lists them")
+      ->required();
+  app.add_option("--out", out, "File to write")->required();
+  app.add_option("--type", type_name, "Type of the linear layers: i2_s, tq2_0 or f16");
+  app.add_option("--seed", seed, "Seed of the weights");
+  app.add_option("-t,--threads", threads, "Threads (default: physical cores)");
+  if (!parse_command(app, args)) return 0;
+  if (shape_name.starts_with("synth:")) shape_name.erase(0, 6);
+  const engine::SyntheticShape& shape = engine::synthetic_shape(shape_name);
+  engine::DType type = engine::DType::kI2S;
+  if (type_name == "tq2_0") {
+    type = engine::DType::kTq2_0;
+  } else if (type_name == "f16") {
+    type = engine::DType::kF16;
+  } else if (type_name != "i2_s") {
+    throw Error("--type: expected i2_s, tq2_0 or f16, got '" + type_name + "'");
+  }
+  engine::ThreadPool pool({.threads = parse_threads(threads)});
+  engine::write_synthetic(shape, seed, type, out, pool);
+  fmt::print(stderr, "wrote {} ({} bytes)\n", out, std::filesystem::file_size(out));
+  return 0;
+}
+
+int run_inspect(const std::vector<std::string>& args) {
+  CLI::App app("What a model file holds: metadata, tensors, and whether it runs here",
+               "tern model inspect");
+  std::string model;
+  std::string format = "md";
+  app.add_option("-m,--model,MODEL", model, "GGUF file, safetensors folder or synth:NAME")
+      ->required();
+  app.add_option("-o,--output", format, "md or json");
+  if (!parse_command(app, args)) return 0;
+  if (format != "md" && format != "json")
+    throw Error("-o: expected md or json, got '" + format + "'");
+  const nlohmann::json report = inspect_model(model);
+  fmt::print("{}\n", format == "json" ? report.dump(2) : inspect_markdown(report));
+  return 0;
+}
+
+constexpr Command kModelCommands[] = {
+    {"inspect", "metadata and tensors of a model file", run_inspect},
+    {"synth", "write a synthetic model as GGUF", run_synth},
+    {"logits", "logits after every token", run_logits},
+    {"generate", "continue a prompt", run_generate},
+};
+
+}  // namespace
+
+int run_model(const std::vector<std::string>& args) {
+  std::string list;
+  for (const Command& command : kModelCommands) {
+    if (!args.empty() && args[0] == command.name)
+      return command.run({args.begin() + 1, args.end()});
+    list += fmt::format("  {:<10}{}\n", command.name, command.summary);
+  }
+  if (!args.empty() && (args[0] == "--help" || args[0] == "-h")) {
+    fmt::print("usage: tern model COMMAND [OPTIONS]\n\n{}", list);
+    return 0;
+  }
+  throw Error("model: expected inspect, synth, logits or generate, got " +
+              (args.empty() ? std::string("nothing") : "'" + args[0] + "'"));
+}
+
+}  // namespace tern::harness

@@ -1,0 +1,83 @@
+#include "engine/linear.h"
+
+#include <cmath>
+#include <random>
+
+#include "engine/error.h"
+#include "engine/thread_pool.h"
+#include "kernels/float16.h"
+#include "tests/support/catch.h"
+#include "tests/support/tables.h"
+
+namespace tern::tests {
+namespace {
+
+constexpr std::int64_t kRows = 83;
+constexpr std::int64_t kCols = 100;
+
+std::int8_t trit(std::int64_t row, std::int64_t col) {
+  return static_cast<std::int8_t>((row * 7 + col * 5) % 3 - 1);
+}
+
+void fill_trits(std::int64_t row, std::int8_t* out) {
+  for (std::int64_t c = 0; c < kCols; ++c) out[c] = trit(row, c);
+}
+
+TEST_CASE("a ternary linear layer applies both scales", "[linear]") {
+  engine::ThreadPool pool({.threads = 2, .spin_us = 20});
+  const kernels::KernelTable* table = GENERATE(from_range(kernels::runnable_tables()));
+  const engine::TernaryLinear w(*table, kRows, kCols, 0.75f, fill_trits, pool);
+  kernels::AlignedBuffer<std::int8_t> q(256);
+  std::vector<float> x(kCols);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
+  std::int32_t sum = 0;
+  const float s = table->quantize.quantize_row(x.data(), kCols, q.data(), &sum);
+  const engine::Activations in{x.data(), kCols, q.data(), 128, &sum, &s, 1};
+  std::vector<float> y(kRows, -1);
+  float scratch = 0;
+  w.apply(in, &scratch, y.data(), kRows, 0, kRows);
+  for (std::int64_t r = 0; r < kRows; ++r) {
+    std::int32_t dot = 0;
+    for (std::int64_t c = 0; c < kCols; ++c) dot += trit(r, c) * q[static_cast<std::size_t>(c)];
+    CHECK(y[static_cast<std::size_t>(r)] == static_cast<float>(dot) * (0.75f / s));
+  }
+  std::vector<std::int8_t> row(kCols);
+  w.unpack_row(82, row.data());
+  CHECK(row[3] == trit(82, 3));
+}
+
+TEST_CASE("an error while packing reaches the caller, from any thread", "[linear]") {
+  engine::ThreadPool pool({.threads = 3, .spin_us = 20});
+  const auto failing = [](std::int64_t row, std::int8_t* out) {
+    if (row == 40) throw engine::Error("row 40 is bad");
+    fill_trits(row, out);
+  };
+  CHECK_THROWS_WITH(
+      engine::TernaryLinear(*kernels::find_table("scalar"), kRows, kCols, 1.0f, failing, pool),
+      "row 40 is bad");
+}
+
+TEST_CASE("a half linear layer gives back its rows", "[linear]") {
+  engine::ThreadPool pool({.threads = 2, .spin_us = 20});
+  const engine::HalfLinear w(
+      *kernels::find_table("scalar"), kernels::HalfType::kF16, kRows, kCols, 2.0f,
+      [](std::int64_t row, void* out) {
+        for (std::int64_t c = 0; c < kCols; ++c) {
+          static_cast<std::uint16_t*>(out)[c] = kernels::f32_to_f16(static_cast<float>(row - c));
+        }
+      },
+      pool);
+  std::vector<float> row(kCols);
+  w.unpack_row(80, row.data());
+  CHECK(row[0] == 80.0f);
+  CHECK(row[99] == -19.0f);
+  // Outputs carry the scale.
+  const std::vector<float> x(kCols, 1.0f);
+  const engine::Activations in{x.data(), kCols, nullptr, 0, nullptr, nullptr, 1};
+  std::vector<float> y(kRows);
+  w.apply(in, nullptr, y.data(), kRows, 0, kRows);
+  CHECK(y[10] == 2.0f * (10 * 100 - 4950));
+}
+
+}  // namespace
+}  // namespace tern::tests

@@ -1,0 +1,173 @@
+#pragma once
+// Writes small random GGUF models of the ternary architectures, for tests that must not depend on
+// files from elsewhere. Shapes are chosen to be awkward: grouped heads, a feed-forward size that is
+// no multiple of 256, scales that are not exact in binary16.
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "engine/formats/blocks.h"
+#include "engine/formats/gguf_writer.h"
+#include "engine/tensor_names.h"
+#include "kernels/float16.h"
+
+namespace tern::tests {
+
+struct TinyModel {
+  std::string architecture =
+      "bitnet-b1.58";  // or "llama": SiLU, interleaved RoPE, no sub-norms, own head
+  std::int64_t hidden = 256, layers = 2, heads = 4, kv_heads = 2, head_dim = 64, ffn = 384,
+               vocab = 331;
+  std::int64_t context = 512;
+  engine::DType linear_type = engine::DType::kI2S;
+  unsigned seed = 2;
+};
+
+// Hooks that spoil a model on purpose.
+struct TinyHooks {
+  std::function<bool(const std::string& key)> skip_key = [](const std::string&) { return false; };
+  std::function<bool(const std::string& tensor)> skip_tensor = [](const std::string&) {
+    return false;
+  };
+  std::string extra_tensor;  // an F32 tensor of one element under this name
+};
+
+class TinyModelWriter {
+ public:
+  TinyModelWriter(const std::filesystem::path& path, const TinyModel& model, TinyHooks hooks = {})
+      : writer_(path), model_(model), hooks_(std::move(hooks)), random_(model.seed) {}
+
+  void write() {
+    metadata();
+    plan();
+    for (const Tensor& t : tensors_) writer_.declare_tensor(t.name, t.type, t.shape);
+    for (const Tensor& t : tensors_) writer_.write(t.bytes);
+    writer_.finish();
+  }
+
+ private:
+  struct Tensor {
+    std::string name;
+    engine::DType type;
+    std::vector<std::int64_t> shape;
+    std::vector<std::byte> bytes;
+  };
+
+  bool bitnet() const { return model_.architecture != "llama"; }
+
+  void set(const std::string& key, const engine::GgufValue& value) {
+    if (!hooks_.skip_key(key)) writer_.set(key, value);
+  }
+
+  void metadata() {
+    const std::string a = model_.architecture + ".";
+    const auto u = [](std::int64_t v) { return static_cast<std::uint64_t>(v); };
+    set("general.architecture", model_.architecture);
+    set(a + "context_length", u(model_.context));
+    set(a + "embedding_length", u(model_.hidden));
+    set(a + "block_count", u(model_.layers));
+    set(a + "feed_forward_length", u(model_.ffn));
+    set(a + "attention.head_count", u(model_.heads));
+    set(a + "attention.head_count_kv", u(model_.kv_heads));
+    set(a + "attention.key_length", u(model_.head_dim));
+    set(a + "rope.dimension_count", u(model_.head_dim));
+    set(a + "attention.layer_norm_rms_epsilon", 1e-5);
+    set(a + "rope.freq_base", 10000.0);
+  }
+
+  void add(const std::string& name, engine::DType type, std::vector<std::int64_t> shape,
+           std::vector<std::byte> bytes) {
+    if (!hooks_.skip_tensor(name))
+      tensors_.push_back({name, type, std::move(shape), std::move(bytes)});
+  }
+
+  template <class T>
+  static std::vector<std::byte> raw(const std::vector<T>& values) {
+    const auto bytes = std::as_bytes(std::span(values));
+    return {bytes.begin(), bytes.end()};
+  }
+
+  float uniform(float low, float high) {
+    return low + (high - low) * (static_cast<float>(random_() >> 8) / 16777216.0f);
+  }
+
+  void norm(const std::string& name, std::int64_t n) {
+    std::vector<float> w(static_cast<std::size_t>(n));
+    for (float& value : w) value = uniform(0.5f, 1.5f);
+    add(name, engine::DType::kF32, {n}, raw(w));
+  }
+
+  void half(const std::string& name, std::int64_t rows, std::int64_t cols) {
+    std::vector<std::uint16_t> w(static_cast<std::size_t>(rows * cols));
+    for (auto& value : w) value = kernels::f32_to_f16(uniform(-1, 1));
+    add(name, engine::DType::kF16, {rows, cols}, raw(w));
+  }
+
+  void linear(const std::string& name, std::int64_t rows, std::int64_t cols) {
+    std::vector<std::int8_t> trits(static_cast<std::size_t>(rows * cols));
+    for (auto& t : trits) t = static_cast<std::int8_t>(static_cast<int>(random_() >> 16) % 3 - 1);
+    const float scale = uniform(0.8f, 1.2f) / std::sqrt(static_cast<float>(cols));
+    std::vector<std::byte> bytes;
+    if (model_.linear_type == engine::DType::kI2S) {
+      bytes.resize(trits.size() / 4 + 32);
+      engine::encode_i2s_codes(trits, bytes.data());
+      engine::i2s_tail(scale, bytes.data() + trits.size() / 4);
+    } else if (model_.linear_type == engine::DType::kTq2_0) {
+      bytes.resize(trits.size() / 256 * 66);
+      engine::encode_tq2_0(trits, scale, bytes.data());
+    } else {
+      std::vector<std::uint16_t> w(trits.size());
+      for (std::size_t i = 0; i < w.size(); ++i) {
+        w[i] = kernels::f32_to_f16(static_cast<float>(trits[i]) * scale);
+      }
+      bytes = raw(w);
+    }
+    add(name, model_.linear_type, {rows, cols}, std::move(bytes));
+  }
+
+  void plan() {
+    using engine::Container;
+    using engine::LayerRole;
+    using engine::ModelRole;
+    const auto& m = model_;
+    const std::int64_t q = m.heads * m.head_dim;
+    const std::int64_t kv = m.kv_heads * m.head_dim;
+    half(tensor_name(Container::kGguf, ModelRole::kEmbedding), m.vocab, m.hidden);
+    norm(tensor_name(Container::kGguf, ModelRole::kOutputNorm), m.hidden);
+    if (!bitnet()) half(tensor_name(Container::kGguf, ModelRole::kOutput), m.vocab, m.hidden);
+    for (std::int64_t layer = 0; layer < m.layers; ++layer) {
+      const auto name = [&](LayerRole role) { return tensor_name(Container::kGguf, layer, role); };
+      norm(name(LayerRole::kAttnNorm), m.hidden);
+      norm(name(LayerRole::kFfnNorm), m.hidden);
+      if (bitnet()) norm(name(LayerRole::kAttnSubNorm), q);
+      if (bitnet()) norm(name(LayerRole::kFfnSubNorm), m.ffn);
+      linear(name(LayerRole::kQ), q, m.hidden);
+      linear(name(LayerRole::kK), kv, m.hidden);
+      linear(name(LayerRole::kV), kv, m.hidden);
+      linear(name(LayerRole::kO), m.hidden, q);
+      linear(name(LayerRole::kGate), m.ffn, m.hidden);
+      linear(name(LayerRole::kUp), m.ffn, m.hidden);
+      linear(name(LayerRole::kDown), m.hidden, m.ffn);
+    }
+    if (!hooks_.extra_tensor.empty()) {
+      add(hooks_.extra_tensor, engine::DType::kF32, {1}, raw(std::vector<float>{1.0f}));
+    }
+  }
+
+  engine::GgufWriter writer_;
+  TinyModel model_;
+  TinyHooks hooks_;
+  std::mt19937 random_;
+  std::vector<Tensor> tensors_;
+};
+
+inline void write_tiny(const std::filesystem::path& path, const TinyModel& model,
+                       TinyHooks hooks = {}) {
+  TinyModelWriter(path, model, std::move(hooks)).write();
+}
+
+}  // namespace tern::tests
