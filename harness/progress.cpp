@@ -57,7 +57,7 @@ void Progress::note(const std::string& sentence) {
 void Progress::phase(const std::string& doing) {
   if (terminal_) {
     draw(doing + " ...");
-  } else {
+  } else if (every_trial_) {
     out_ << "tern bench: " << doing << std::endl;
   }
 }

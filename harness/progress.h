@@ -20,7 +20,8 @@ class Progress {
 
   // A sentence of its own (a warning, a decision); it clears the bar first.
   void note(const std::string& sentence);
-  // What takes a while before the first trial: "loading …". On a terminal it is overwritten.
+  // What takes a while before the first trial: "loading …". Only on a terminal, where it is
+  // overwritten, or with every trial: an error that follows should be the one line of a log.
   void phase(const std::string& doing);
 
   // elapsed_ns: since the first trial began.

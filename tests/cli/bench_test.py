@@ -1,0 +1,155 @@
+"""`tern bench` as a user meets it: rows, record and store agree, and bad input costs nothing."""
+
+import csv
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import unittest
+
+import jsonschema
+
+from run_tern import TernTest, command, tern
+
+SOURCE = os.environ["TERN_SOURCE_DIR"]
+TINY = ("-m", "synth:tiny", "-p", "16", "-n", "4", "-r", "2")
+
+
+class Bench(TernTest):
+    def setUp(self):
+        super().setUp()
+        self.db = self.path("t.db")
+
+    def bench(self, *args):
+        return self.run_ok("bench", *args, "--db", self.db)
+
+    def records(self):
+        return [json.loads(line) for line in self.run_ok("store", "export", "--db", self.db).splitlines()]
+
+    def test_rows_of_both_subjects_on_one_and_two_threads(self):
+        rows = json.loads(self.bench(*TINY, "-pg", "8,2", "-t", "1,2", "-o", "json"))
+        self.assertEqual(len(rows), 2 * 3 * 2)
+        self.assertEqual({(row["n_prompt"], row["n_gen"]) for row in rows}, {(16, 0), (0, 4), (8, 2)})
+        hashes = {}
+        for row in rows:
+            ours = row["tern"]
+            self.assertEqual(ours["schema"], "tern.record/1")
+            self.assertEqual(len(row["samples_ns"]), 2)
+            self.assertGreater(min(row["samples_ns"]), 0)
+            self.assertGreater(ours["bytes_per_token"], 0)
+            self.assertIn(ours["energy"]["status"], ("measured", "attributed", "not_measured"))
+            if ours["energy"]["status"] == "not_measured":
+                self.assertEqual(set(ours["energy"]), {"status", "why"})
+            self.assertEqual("ratio_to_baseline" in ours, ours["subject"] == "ternary")
+            hashes.setdefault(ours["subject"], set()).add(ours["logits_hash"])
+        # One answer: threads do not change it, the other arithmetic does.
+        self.assertEqual({name: len(found) for name, found in hashes.items()}, {"ternary": 1, "baseline": 1})
+        self.assertNotEqual(hashes["ternary"], hashes["baseline"])
+
+        records = self.records()
+        self.assertEqual({record["id"] for record in records}, {row["tern"]["record"] for row in rows})
+        self.assertEqual(sorted(record["protocol"]["threads"] for record in records), [1, 2])
+        for record in records:
+            samples = sorted(ns for row in rows if row["tern"]["record"] == record["id"] for ns in row["samples_ns"])
+            self.assertEqual(sorted(trial["elapsed_ns"] for trial in record["trials"]), samples)
+
+    def test_the_record_is_valid_and_the_stored_one(self):
+        record = json.loads(self.bench(*TINY, "-d", "8", "-o", "json", "--record"))
+        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
+            validator = jsonschema.Draft7Validator(json.load(file))
+        self.assertEqual([error.message for error in validator.iter_errors(record)], [])
+        self.assertEqual(record["status"], "ok")
+        self.assertEqual([subject["name"] for subject in record["subjects"]], ["ternary", "baseline"])
+        order = [(trial["test"], trial["subject"]) for trial in record["trials"]]
+        abba = ["ternary", "baseline", "baseline", "ternary"]
+        self.assertEqual(order, [("pp16 @ d8", name) for name in abba] + [("tg4 @ d8", name) for name in abba])
+        self.assertEqual(self.records(), [record])
+
+    def test_other_formats_hold_the_same_rows(self):
+        result = tern("bench", *TINY, "-o", "sql", "-oe", "csv", "--baseline", "none", "--db", self.db, env=self.env)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        base = sqlite3.connect(":memory:")
+        base.executescript(result.stdout)
+        base.executescript(result.stdout)  # results of a second run go into the same tables
+        rows = base.execute("SELECT n_prompt, tern_subject, tern_ratio, tern_ratio_why FROM llama_bench "
+                            "JOIN tern_bench ON llama_bench_rowid = llama_bench.rowid").fetchall()
+        self.assertEqual(rows, [(16, "ternary", None, "--baseline none was given"),
+                                (0, "ternary", None, "--baseline none was given")] * 2)
+        lines = [line for line in result.stderr.splitlines() if not line.startswith("tern bench:")]
+        table = list(csv.DictReader(io.StringIO("\n".join(lines))))
+        self.assertEqual([row["n_gen"] for row in table], ["0", "4"])
+
+    def test_the_quick_look(self):
+        text = self.bench("--quick", "-m", "synth:tiny")
+        for part in ("pp128", "tg32", "ternary / baseline t/s", "95 % interval", "logits hash:", "build: "):
+            self.assertIn(part, text)
+
+    def test_required_energy(self):
+        meters = json.loads(self.run_ok("machine", "-o", "json"))["meters"]
+        usable = any(meter["usable"] for meter in meters)
+        result = tern("bench", *TINY, "--require-energy", "--db", self.db, env=self.env)
+        self.assertIn(result.returncode, (0, 6) if usable else (6,), result.stderr)
+        if not usable:
+            self.assertEqual(result.stdout, "")
+            self.assertIn("--require-energy", result.stderr)
+
+    def test_bad_input_is_refused_before_anything_is_written(self):
+        for bad in (("-t", "0"), ("-p", "-5"), ("-o", "yaml"), ("-ngl", "1"), ("--kernels", "quantum"),
+                    ("-m", "synth:none"), ("-m", self.path("none.gguf")), ("-p", "0", "-n", "0"), ("-b", "x")):
+            with self.subTest(bad):
+                self.assert_refused("bench", *TINY[:2], *bad, "--db", self.db)
+        self.assert_refused("bench", says="-m")
+        self.assertFalse(os.path.exists(self.db))
+        self.assertFalse(os.path.exists(self.path("data")))
+
+    def test_a_store_that_cannot_be_written(self):
+        with open(self.path("file"), "w", encoding="utf-8"):
+            pass
+        self.assert_refused("bench", *TINY, "--db", self.path("file/t.db"))
+
+    def test_a_damaged_model_leaves_no_record(self):
+        for content in (b"", b"GGUF", b"GGUF\x03\0\0\0" + b"\xff" * 64, b"no model"):
+            with self.subTest(content):
+                path = self.path("bad.gguf")
+                with open(path, "wb") as file:
+                    file.write(content)
+                self.assert_refused("bench", "-m", path, "--db", self.db)
+        self.assertEqual(self.records(), [])
+
+    def start_long_run(self):
+        """A run of hours, after its third trial has begun."""
+        process = subprocess.Popen(
+            command("TERN_BINARY", "bench", "-m", "synth:tiny", "-p", "64", "-n", "0", "-r", "1000000", "--progress",
+                    "--db", self.db),
+            env={**os.environ, **self.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if line.startswith("tern bench: 3/"):
+                return process
+        self.fail("the run ended before its third trial")
+
+    def test_sigint_keeps_what_was_done(self):
+        process = self.start_long_run()
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, stderr)
+        self.assertIn("interrupted by SIGINT", stderr)
+        self.assertIn("pp64", stdout)
+        (record,) = self.records()
+        self.assertEqual(record["status"], "failed")
+        self.assertIn("interrupted by SIGINT", record["reasons"])
+        self.assertGreaterEqual(len(record["trials"]), 2)
+
+    def test_sigkill_keeps_what_was_done(self):
+        process = self.start_long_run()
+        process.kill()
+        process.communicate(timeout=120)
+        (record,) = self.records()
+        self.assertEqual(record["status"], "running")
+        self.assertGreaterEqual(len(record["trials"]), 2)
+        self.assertEqual([trial["order_index"] for trial in record["trials"]], list(range(len(record["trials"]))))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,130 @@
+#include "harness/bench_options.h"
+
+#include "engine/thread_pool.h"
+#include "harness/error.h"
+#include "tests/support/catch.h"
+
+namespace tern::harness {
+namespace {
+
+using Catch::Matchers::Contains;
+
+BenchOptions parse(std::vector<std::string> args) {
+  args.insert(args.begin(), {"-m", "synth:tiny"});
+  return parse_bench_options(args).value();
+}
+
+std::string error_of(std::vector<std::string> args, bool with_model = true) {
+  if (with_model) args.insert(args.begin(), {"-m", "synth:tiny"});
+  try {
+    parse_bench_options(args);
+  } catch (const Error& error) {
+    CHECK(error.code() == 2);
+    return error.what();
+  }
+  return "(accepted)";
+}
+
+std::vector<std::string> test_names(const BenchOptions& options) {
+  std::vector<std::string> names;
+  for (const TestCase& test : options.tests) names.push_back(test.name());
+  return names;
+}
+
+TEST_CASE("bench has llama-bench's defaults") {
+  const BenchOptions options = parse({});
+  CHECK(test_names(options) == std::vector<std::string>{"pp512", "tg128"});
+  REQUIRE(options.configurations.size() == 1);
+  const BenchConfiguration& only = options.configurations[0];
+  CHECK(only.model == "synth:tiny");
+  CHECK(only.batch == 2048);
+  CHECK(only.ubatch == 512);
+  CHECK(only.poll == 50);
+  CHECK(only.threads == engine::physical_cores());
+  CHECK(only.cache_k == kernels::CacheType::kF16);
+  CHECK(options.pairs == 5);
+  CHECK(options.warmup);
+  CHECK(options.output == OutputFormat::kMarkdown);
+  CHECK_FALSE(options.output_err.has_value());
+  CHECK(options.baseline == "auto");
+}
+
+TEST_CASE("bench reads lists, ranges, repeated flags and both spellings") {
+  const BenchOptions options =
+      parse({"-p",   "0,16", "-n",          "8",  "--n-gen", "9",   "-pg",  "4,2",          "-pg",
+             "6,3",  "-d",   "0-64+64",     "-t", "1-2",     "-ub", "32",   "--batch_size", "64",
+             "-ctk", "f32",  "--no-warmup", "-r", "7",       "-oe", "jsonl"});
+  CHECK(test_names(options) == std::vector<std::string>{"pp16", "tg8", "tg9", "pp4+tg2", "pp6+tg3",
+                                                        "pp16 @ d64", "tg8 @ d64", "tg9 @ d64",
+                                                        "pp4+tg2 @ d64", "pp6+tg3 @ d64"});
+  REQUIRE(options.configurations.size() == 2);
+  CHECK(options.configurations[0].threads == 1);
+  CHECK(options.configurations[1].threads == 2);
+  CHECK(options.configurations[1].ubatch == 32);
+  CHECK(options.configurations[1].batch == 64);
+  CHECK(options.configurations[1].cache_k == kernels::CacheType::kF32);
+  CHECK(options.configurations[1].cache_v == kernels::CacheType::kF16);
+  CHECK_FALSE(options.warmup);
+  CHECK(options.pairs == 7);
+  CHECK(options.output_err == OutputFormat::kJsonl);
+}
+
+TEST_CASE("bench multiplies models out, each a configuration of its own") {
+  const BenchOptions options = parse({"-m", "synth:125m,synth:350m", "-t", "1,2"});
+  REQUIRE(options.configurations.size() == 6);
+  CHECK(options.configurations[1].model == "synth:tiny");
+  CHECK(options.configurations[5].model == "synth:350m");
+}
+
+TEST_CASE("bench refuses bad values in one sentence that names the flag") {
+  CHECK_THAT(error_of({"-t", "0"}), Contains("-t: expected at least 1, got 0"));
+  CHECK_THAT(error_of({"-t", "100000"}), Contains("-t: expected at most"));
+  CHECK_THAT(error_of({"-p", "-5"}), Contains("-p: "));
+  CHECK_THAT(error_of({"-p", "many"}), Contains("-p: "));
+  CHECK_THAT(error_of({"-n", "-1"}), Contains("-n: "));
+  CHECK_THAT(error_of({"-b", "0"}), Contains("-b: "));
+  CHECK_THAT(error_of({"-ub", "0"}), Contains("-ub: "));
+  CHECK_THAT(error_of({"-r", "0"}), Contains("-r: "));
+  CHECK_THAT(error_of({"-r", "1,2"}), Contains("-r: expected one number"));
+  CHECK_THAT(error_of({"-pg", "5"}), Contains("-pg: expected P,G"));
+  CHECK_THAT(error_of({"-o", "yaml"}),
+             Contains("-o: expected md, csv, json, jsonl or sql, got \"yaml\""));
+  CHECK_THAT(error_of({"-oe", "yaml"}), Contains("-oe: "));
+  CHECK_THAT(error_of({"-ctk", "q8_0"}), Contains("-ctk: expected f16 or f32"));
+  CHECK_THAT(error_of({"-ngl", "99"}), Contains("-ngl: expected 0"));
+  CHECK_THAT(error_of({"--poll", "101"}), Contains("--poll: expected 0 to 100"));
+  CHECK_THAT(error_of({"--kernels", "quantum"}), Contains("quantum"));
+  CHECK_THAT(error_of({"-p", "0", "-n", "0"}), Contains("no test"));
+  CHECK_THAT(error_of({"--record"}), Contains("--record"));
+  CHECK_THAT(error_of({"--frobnicate"}), Contains("--frobnicate"));
+  CHECK_THAT(error_of({"-m", "/no/such/model.gguf"}), Contains("/no/such/model.gguf"));
+  CHECK_THAT(error_of({"-m", "synth:none"}), Contains("2b4t"));  // the known names
+  CHECK_THAT(error_of({"--baseline", "/no/such/model.gguf"}), Contains("--baseline"));
+  CHECK_THAT(error_of({}, false), Contains("-m"));
+}
+
+TEST_CASE("bench accepts what asks for nothing") {
+  CHECK_NOTHROW(parse({"-ngl", "0"}));
+  CHECK(parse({"-oe", "none"}).output_err == std::nullopt);
+}
+
+TEST_CASE("the quick look needs no model but keeps what is given") {
+  const BenchOptions bare = parse_bench_options({"--quick"}).value();
+  CHECK(bare.quick);
+  CHECK_FALSE(bare.model_given);
+  CHECK_FALSE(bare.tests_given);
+  CHECK_FALSE(bare.pairs_given);
+  CHECK(bare.configurations[0].model == kQuickModel);
+  const BenchOptions given = parse({"--quick", "-p", "16", "-r", "2"});
+  CHECK(given.model_given);
+  CHECK(given.tests_given);
+  CHECK(given.pairs_given);
+}
+
+TEST_CASE("poll maps llama-bench's default on the pool's") {
+  CHECK(spin_microseconds(kDefaultPoll) == engine::ThreadPoolOptions{}.spin_us);
+  CHECK(spin_microseconds(0) == 0);
+}
+
+}  // namespace
+}  // namespace tern::harness

@@ -1,0 +1,312 @@
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iomanip>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <sstream>
+
+#include "harness/progress.h"
+#include "harness/report/bench_report.h"
+#include "harness/report/fields.h"
+#include "harness/report/writer.h"
+#include "tests/support/catch.h"
+
+namespace tern::harness {
+namespace {
+
+using Catch::Matchers::Contains;
+using nlohmann::json;
+
+Trial make_trial(const std::string& subject, const TestCase& test, int pair,
+                 std::int64_t elapsed_ns) {
+  Trial trial;
+  trial.subject = subject;
+  trial.test = test.name();
+  trial.pair = pair;
+  trial.start_unix_ns = 1'767'225'600'000'000'000 + pair;  // 2026-01-01T00:00:00Z
+  trial.elapsed_ns = elapsed_ns;
+  trial.tokens = test.tokens();
+  trial.bytes_moved = trial.tokens * (subject == "ternary" ? 1'000'000 : 6'000'000);
+  trial.energy.why = "no powercap zone under /sys/class/powercap";
+  trial.logits_hash = subject == "ternary" ? "0123456789abcdef" : "fedcba9876543210";
+  return trial;
+}
+
+void meter(Trial& trial, double watts) {
+  trial.energy = {};
+  trial.energy.status = energy::Status::kMeasured;
+  trial.energy.source = "powercap";
+  trial.energy.coverage = "1 of 1 packages + dram";
+  trial.energy.window_s = static_cast<double>(trial.elapsed_ns) * 1e-9;
+  trial.energy.total_joules = watts * trial.energy.window_s;
+}
+
+RunFacts run_facts() {
+  RunFacts run;
+  run.build_commit = "0a1b2c3d4e5f";
+  run.cpu = "A \"quoted\" CPU's name";
+  run.kernels = "avx2";
+  run.record_id = "01900000-0000-7000-8000-000000000001";
+  run.threads = 4;
+  run.batch = 2048;
+  run.ubatch = 512;
+  run.poll = 50;
+  run.type_k = run.type_v = "f16";
+  run.read_bandwidth = 20e9;
+  return run;
+}
+
+const std::vector<SubjectFacts> kBoth = {
+    {"ternary", "synth:tiny", "tiny i2_s", 700'000'000, 2'410'000'000, false},
+    {"baseline", "synth:tiny", "tiny f16 twin", 4'800'000'000, 2'410'000'000, false}};
+const TestCase kDecode{.gen = 10};
+const TestCase kPrompt{.prompt = 100, .depth = 64};
+
+// Ternary decodes in 1.0, 1.1 and 1.0 s, the baseline in exactly three times as long.
+std::vector<Trial> decode_trials() {
+  std::vector<Trial> trials;
+  for (int pair = 0; pair < 3; ++pair) {
+    const std::int64_t ns = pair == 1 ? 1'100'000'000 : 1'000'000'000;
+    trials.push_back(make_trial("ternary", kDecode, pair, ns));
+    trials.push_back(make_trial("baseline", kDecode, pair, 3 * ns));
+  }
+  return trials;
+}
+
+// Decode is metered (50 W against 60 W); the prompt is not.
+BenchReport example() {
+  std::vector<Trial> trials = decode_trials();
+  for (Trial& trial : trials) meter(trial, trial.subject == "ternary" ? 50 : 60);
+  for (int pair = 0; pair < 2; ++pair) {
+    trials.push_back(make_trial("ternary", kPrompt, pair, 500'000'000));
+    trials.push_back(make_trial("baseline", kPrompt, pair, 500'000'000 * (pair + 1)));
+  }
+  BenchReport report;
+  report.notes.push_back("this is a Debug build: its speeds mean nothing");
+  add_trials(report, run_facts(), kBoth, {kPrompt, kDecode}, trials);
+  return report;
+}
+
+std::string written(OutputFormat format, const BenchReport& report) {
+  std::ostringstream out;
+  make_writer(format)->write(report, out);
+  return out.str();
+}
+
+// Nine digits of each number: ratios go through exp and log, whose last digit differs between
+// systems.
+std::string rounded(const std::string& text) {
+  static const std::regex kDecimal(R"([0-9]+\.[0-9]+)");
+  std::string out;
+  auto at = text.begin();
+  for (std::sregex_iterator it(text.begin(), text.end(), kDecimal), end; it != end; ++it) {
+    out.append(at, text.begin() + it->position());
+    std::ostringstream number;
+    number << std::setprecision(9) << std::stod(it->str());
+    out += number.str();
+    at = text.begin() + it->position() + it->length();
+  }
+  return out.append(at, text.end());
+}
+
+// TERN_UPDATE_GOLDEN=1 writes the file instead, for a change that is meant.
+void check_golden(const std::string& name, const std::string& text) {
+  const std::string path = std::string(TERN_SOURCE_DIR) + "/tests/golden/" + name;
+  if (std::getenv("TERN_UPDATE_GOLDEN") != nullptr) {
+    std::ofstream(path, std::ios::binary) << text;
+  }
+  std::ifstream file(path, std::ios::binary);
+  const std::string expected{std::istreambuf_iterator<char>(file),
+                             std::istreambuf_iterator<char>()};
+  INFO(path);
+  REQUIRE_FALSE(expected.empty());
+  CHECK(text == expected);
+}
+
+TEST_CASE("rows are derived from raw trials") {
+  const BenchReport report = example();
+  REQUIRE(report.rows.size() == 4);
+  const BenchRow& row = report.rows[2];
+  CHECK(row.subject.name == "ternary");
+  CHECK(row.test.name() == "tg10");
+  CHECK(row.samples_ns == std::vector<std::int64_t>{1'000'000'000, 1'100'000'000, 1'000'000'000});
+  CHECK(row.ts.mean == Approx((10 + 10 / 1.1 + 10) / 3));
+  CHECK(row.bytes_per_token == Approx(1e6));
+  CHECK(row.bytes_per_s == Approx(30e6 / 3.1));
+  CHECK(row.roofline_share.value() == Approx(30e6 / 3.1 / 20e9));
+  CHECK(row.energy.j_per_token == Approx(50 * 3.1 / 30));
+  CHECK(row.energy.tokens_per_j == Approx(30 / (50 * 3.1)));
+  CHECK(row.energy.watts == Approx(50));
+  CHECK(row.ratio.value().value == Approx(3));
+  CHECK_FALSE(report.rows[3].ratio.has_value());  // the baseline is not compared with itself
+  CHECK(report.rows[3].why_no_ratio.empty());
+}
+
+TEST_CASE("the comparison is paired, and its energy obeys the identity") {
+  const BenchReport report = example();
+  REQUIRE(report.comparisons.size() == 2);
+  const BenchComparison& decode = report.comparisons[1];
+  CHECK(decode.speed.value == Approx(3));
+  CHECK(decode.speed.low == Approx(3));  // every pair agrees, though the repetitions do not
+  CHECK(decode.speed.pairs == 3);
+  CHECK(decode.joules.value().value == Approx(50.0 / 60 / 3));
+  CHECK(decode.power_ratio == Approx(50.0 / 60));
+  CHECK(decode.saving == Approx(1 - 50.0 / 60 / 3));
+  const BenchComparison& prompt = report.comparisons[0];
+  CHECK(prompt.speed.value == Approx(std::sqrt(2.0)));
+  CHECK_FALSE(prompt.joules.has_value());
+  CHECK(prompt.why_no_joules == "no powercap zone under /sys/class/powercap");
+}
+
+TEST_CASE("a pair with one unmeasured side gives no joules, and says why") {
+  std::vector<Trial> trials = decode_trials();
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    if (i != 3) meter(trials[i], 50);
+  }
+  BenchReport report;
+  add_trials(report, run_facts(), kBoth, {kDecode}, trials);
+  CHECK(report.comparisons[0].joules.value().pairs == 2);
+  CHECK(report.rows[0].energy.trials == 3);
+  CHECK(report.rows[1].energy.trials == 2);
+  CHECK(report.rows[1].energy.why == "no powercap zone under /sys/class/powercap");
+}
+
+TEST_CASE("attributed energy and a counter that stood still are not measurements") {
+  std::vector<Trial> trials = decode_trials();
+  for (Trial& trial : trials) {
+    meter(trial, 50);
+    trial.energy.status = energy::Status::kAttributed;
+  }
+  BenchReport report;
+  add_trials(report, run_facts(), kBoth, {kDecode}, trials);
+  CHECK_FALSE(report.comparisons[0].joules.has_value());
+  CHECK_THAT(report.comparisons[0].why_no_joules, Contains("attributed"));
+  CHECK_THAT(written(OutputFormat::kMarkdown, report),
+             Contains("n/m") && Contains("only attributes a share"));
+
+  for (Trial& trial : trials) meter(trial, 0);
+  BenchReport still;
+  add_trials(still, run_facts(), kBoth, {kDecode}, trials);
+  CHECK(still.rows[0].energy.status == energy::Status::kNotMeasured);
+  CHECK_THAT(still.rows[0].energy.why, Contains("counted no joules"));
+}
+
+TEST_CASE("without a baseline the ratio is a reason") {
+  RunFacts run = run_facts();
+  run.no_ratio = "the FP16 twin needs 5000 MiB and this machine has 100 MiB to spare";
+  BenchReport report;
+  add_trials(report, run, {kBoth[0]}, {kDecode}, decode_trials());
+  CHECK(report.comparisons.empty());
+  CHECK_THAT(written(OutputFormat::kMarkdown, report),
+             Contains("ratio: not measured: the FP16 twin needs"));
+  const json rows = json::parse(written(OutputFormat::kJson, report));
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0]["tern"]["ratio_to_baseline"] == json{{"why", run.no_ratio}});
+}
+
+TEST_CASE("one pair gives a ratio without an interval") {
+  std::vector<Trial> trials = decode_trials();
+  trials.resize(2);
+  BenchReport report;
+  add_trials(report, run_facts(), kBoth, {kDecode}, trials);
+  const json ratio =
+      json::parse(written(OutputFormat::kJson, report))[0]["tern"]["ratio_to_baseline"];
+  CHECK(ratio["pairs"] == 1);
+  CHECK_FALSE(ratio.contains("low"));
+  CHECK(ratio.contains("why"));
+}
+
+TEST_CASE("json has llama-bench's fields, in its order and types") {
+  const auto rows = nlohmann::ordered_json::parse(written(OutputFormat::kJson, example()));
+  REQUIRE(rows.size() == 4);
+  const std::string expected =
+      "build_commit build_number cpu_info gpu_info backends model_filename model_type model_size "
+      "model_n_params "
+      "n_batch n_ubatch n_threads cpu_mask cpu_strict poll type_k type_v n_gpu_layers n_cpu_moe "
+      "split_mode main_gpu "
+      "no_kv_offload flash_attn devices tensor_split tensor_buft_overrides load_mode embeddings "
+      "no_op_offload no_host "
+      "fit_target fit_min_ctx n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts "
+      "samples_ns samples_ts "
+      "tern ";
+  std::string names;
+  for (const auto& [name, value] : rows[2].items()) names += name + " ";
+  CHECK(names == expected);
+  CHECK(rows[2]["n_gen"].is_number_integer());
+  CHECK(rows[2]["avg_ns"].is_number_integer());
+  CHECK(rows[2]["avg_ts"].is_number_float());
+  CHECK(rows[2]["cpu_strict"].is_boolean());
+  CHECK(rows[2]["test_time"] == "2026-01-01T00:00:00Z");
+  CHECK(rows[2]["tern"]["schema"] == "tern.record/1");
+  CHECK(rows[2]["tern"]["energy"]["status"] == "measured");
+  CHECK(rows[0]["tern"]["energy"] ==
+        nlohmann::ordered_json{{"status", "not_measured"},
+                               {"why", "no powercap zone under /sys/class/powercap"}});
+  CHECK_FALSE(rows[3]["tern"].contains("ratio_to_baseline"));
+}
+
+TEST_CASE("jsonl is json, row by row") {
+  const json rows = json::parse(written(OutputFormat::kJson, example()));
+  std::istringstream lines(written(OutputFormat::kJsonl, example()));
+  std::size_t i = 0;
+  for (std::string line; std::getline(lines, line); ++i) CHECK(json::parse(line) == rows.at(i));
+  CHECK(i == rows.size());
+}
+
+TEST_CASE("the table shows only the parameters that differ from the defaults") {
+  CHECK_THAT(written(OutputFormat::kMarkdown, example()), !Contains("n_ubatch"));
+  RunFacts run = run_facts();
+  run.ubatch = 64;
+  BenchReport report;
+  add_trials(report, run, kBoth, {kDecode}, decode_trials());
+  CHECK_THAT(written(OutputFormat::kMarkdown, report),
+             Contains("n_ubatch") && !Contains("n_batch"));
+}
+
+TEST_CASE("every format is as it was agreed") {
+  const BenchReport report = example();
+  check_golden("bench.md", written(OutputFormat::kMarkdown, report));
+  check_golden("bench.csv", rounded(written(OutputFormat::kCsv, report)));
+  check_golden("bench.json", rounded(written(OutputFormat::kJson, report)));
+  check_golden("bench.sql", rounded(written(OutputFormat::kSql, report)));
+}
+
+TEST_CASE("an empty report is well-formed") {
+  CHECK(written(OutputFormat::kJson, {}) == "[]\n");
+  for (const OutputFormat format :
+       {OutputFormat::kMarkdown, OutputFormat::kCsv, OutputFormat::kJsonl, OutputFormat::kSql}) {
+    CHECK(written(format, {}).empty());
+  }
+}
+
+TEST_CASE("progress is a bar on a terminal and plain lines elsewhere") {
+  const StudyStep first{
+      .subject = "ternary", .test = "tg8", .pair = 0, .pairs = 2, .done = 0, .total = 4};
+  const StudyStep third{
+      .subject = "baseline", .test = "tg8", .pair = 1, .pairs = 2, .done = 2, .total = 4};
+  std::ostringstream bar;
+  {
+    Progress progress(bar, true, false);
+    progress.step(first, 0);
+    progress.step(third, 60'000'000'000);
+  }
+  CHECK_THAT(bar.str(),
+             Contains("\r[############............] 2/4 ETA 1:00 tg8 baseline, pair 2/2"));
+  CHECK(bar.str().back() == '\r');  // nothing is left on the screen
+
+  std::ostringstream plain, all;
+  Progress quiet(plain, false, false), chatty(all, false, true);
+  for (const StudyStep& step : {first, third}) {
+    quiet.step(step, 0);
+    chatty.step(step, 0);
+  }
+  CHECK(plain.str() == "tern bench: 1/4 tg8, ETA -:--\n");
+  CHECK_THAT(all.str(),
+             Contains("tern bench: 3/4 tg8 baseline, pair 2/2, ETA 0:00\n") && !Contains("\r"));
+  CHECK(duration_text(59) == "0:59");
+  CHECK(duration_text(3661) == "1:01:01");
+}
+
+}  // namespace
+}  // namespace tern::harness
