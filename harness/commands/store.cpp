@@ -220,6 +220,12 @@ int run_store(const std::vector<std::string>& args) {
   export_command->add_option("ID", options.ids, "Ids, or how they begin; none: all");
   CLI::App* import_command = add_command(app, options, "import", "Adds records that are not there");
   import_command->add_option("FILE", options.file, "JSON or JSONL; - is stdin")->required();
+  const auto known = app.get_subcommands({});
+  const auto named = [&](const CLI::App* command) { return command->get_name() == args[0]; };
+  if (!args.empty() && !args[0].starts_with('-') &&
+      std::none_of(known.begin(), known.end(), named)) {
+    throw Error(fmt::format("expected list, show, export or import, got \"{}\"", args[0]));
+  }
   if (!parse_command(app, args)) return 0;
   if (list_command->parsed()) return list(options);
   if (show_command->parsed()) return show(options);

@@ -25,7 +25,7 @@ class CommandLine(TernTest):
     def test_help_of_a_command(self):
         for name in COMMANDS:
             by_help = self.run_ok("help", name)
-            self.assertIn("--help", by_help)
+            self.assertIn(f"tern {name}", by_help)
             self.assertEqual(by_help, self.run_ok(name, "--help"))
 
     def test_version(self):
