@@ -172,7 +172,7 @@ TEST_CASE("a group counts its window and nothing outside it") {
 TEST_CASE("threads that exist before the counters do are counted and summed") {
   Worker first(10'000'000);
   Worker second(20'000'000);
-  Worker bystander(10'000'000);
+  Worker bystander(60'000'000);
   const int ids[] = {first.id(), second.id()};
   PerfGroups groups({kTaskClock}, ids);
   if (!usable_here(groups)) return;
@@ -183,7 +183,7 @@ TEST_CASE("threads that exist before the counters do are counted and summed") {
   const auto values = groups.stop();
   REQUIRE(values[0].measured);
   CHECK(values[0].value >= 29'000'000);
-  CHECK(values[0].value < 39'000'000);
+  CHECK(values[0].value < 85'000'000);  // 90 ms with the bystander
 }
 
 TEST_CASE("a thread that does not exist makes the counter absent, not smaller") {
