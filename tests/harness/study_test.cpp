@@ -202,6 +202,9 @@ TEST_CASE("the quick look shrinks until it fits its budget") {
   CHECK(level > 0);
   CHECK(level < kQuickLevels - 1);
   CHECK(quick_level({.prompt_s = 100, .gen_s = 100}, 3, 60) == kQuickLevels - 1);
+  // 3 pairs and a warm-up: 4 x 128 prompt tokens and 3 x 32 + 1 steps, 512 + 97 s.
+  CHECK(quick_level({.prompt_s = 1, .gen_s = 1}, 3, 609) == 0);
+  CHECK(quick_level({.prompt_s = 1, .gen_s = 1}, 3, 608) == 1);
   CHECK(quick_tests(0)[0].name() == "pp128");
   CHECK(quick_tests(0)[1].name() == "tg32");
 }

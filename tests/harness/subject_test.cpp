@@ -1,0 +1,102 @@
+#include "harness/subject.h"
+
+#include "engine/thread_pool.h"
+#include "harness/contenders.h"
+#include "harness/error.h"
+#include "harness/options.h"
+#include "tests/support/catch.h"
+
+namespace tern::harness {
+namespace {
+
+struct Tiny {
+  engine::ThreadPool pool{{.threads = 2, .pin = false, .spin_us = 0}};
+  std::shared_ptr<const engine::Model> model =
+      engine::Model::load("synth:tiny", kernels_row("scalar"), pool);
+
+  EngineSubjectOptions options(std::int64_t batch, std::int64_t ubatch) const {
+    EngineSubjectOptions made;
+    made.session.context = 64;
+    made.session.ubatch = ubatch;
+    made.batch = batch;
+    return made;
+  }
+};
+
+TEST_CASE("the bytes of a prompt are its micro-batches and the cache before them") {
+  Tiny tiny;
+  const EngineSubject subject("ternary", tiny.model, tiny.pool, tiny.options(4, 3));
+  const engine::Session session(tiny.model, tiny.pool, {.context = 64});
+  const std::int64_t weights = session.weight_bytes();
+  const std::int64_t row = session.bytes_per_token(1) - session.bytes_per_token(0);
+  const std::int64_t token = session.bytes_per_token(0) - weights;
+  REQUIRE(row > 0);
+  REQUIRE(token > row);  // an embedding row beside the new cache row
+  // 10 tokens in batches of 4 and micro-batches of 3: 3 1 | 3 1 | 2, beginning at 0, 3, 4, 7 and 8.
+  CHECK(subject.bytes_moved({.prompt = 10}) == 5 * weights + 10 * token + (3 + 4 + 7 + 8) * row);
+  CHECK(subject.bytes_moved({.prompt = 10, .depth = 5}) ==
+        5 * weights + 10 * token + (3 + 4 + 7 + 8 + 5 * 5) * row);
+  CHECK(subject.bytes_moved({.gen = 3, .depth = 2}) ==
+        session.bytes_per_token(2) + session.bytes_per_token(3) + session.bytes_per_token(4));
+}
+
+TEST_CASE("verification does not depend on batches or on what ran before") {
+  Tiny tiny;
+  EngineSubject whole("a", tiny.model, tiny.pool, tiny.options(2048, 512));
+  EngineSubject pieces("b", tiny.model, tiny.pool, tiny.options(5, 2));
+  const std::string hash = whole.verify();
+  CHECK(hash.size() == 16);
+  CHECK(pieces.verify() == hash);
+  const TestCase deep{.prompt = 6, .gen = 2, .depth = 20};
+  for (const TestCase& test : {TestCase{.gen = 3}, deep, TestCase{.prompt = 4, .depth = 9}, deep}) {
+    pieces.warm_up(test);
+    pieces.prepare(test);
+    pieces.run(test);  // throws where the cache does not hold exactly what it should
+  }
+  CHECK(pieces.verify() == hash);
+}
+
+TEST_CASE("a test that does not fit the context is refused by the engine") {
+  Tiny tiny;
+  EngineSubject subject("a", tiny.model, tiny.pool, tiny.options(2048, 512));
+  const TestCase full{.prompt = 44, .depth = 20};
+  subject.prepare(full);
+  CHECK_NOTHROW(subject.run(full));
+  const TestCase over{.prompt = 45, .depth = 20};
+  subject.prepare(over);
+  CHECK_THROWS(subject.run(over));
+}
+
+TEST_CASE("a stop is seen between tokens") {
+  Tiny tiny;
+  std::atomic<bool> stop{false};
+  EngineSubjectOptions options = tiny.options(2048, 512);
+  options.stop = &stop;
+  EngineSubject subject("a", tiny.model, tiny.pool, options);
+  CHECK_NOTHROW(subject.run({.gen = 2}));
+  stop = true;
+  CHECK_THROWS_AS(subject.run({.gen = 2}), Error);
+  CHECK_THROWS_AS(subject.run({.prompt = 2}), Error);
+}
+
+TEST_CASE("contenders: the twin, no baseline, and too little memory") {
+  Tiny tiny;
+  const kernels::KernelTable& table = kernels_row("scalar");
+  const MemoryNeed need{.positions = 64};
+  const Contenders both = load_contenders("synth:tiny", "auto", need, table, tiny.pool);
+  REQUIRE(both.second != nullptr);
+  CHECK(both.no_second.empty());
+  CHECK(both.first_name() == "ternary");
+  CHECK(both.second->facts().weight_types == "f16");
+  const Contenders alone = load_contenders("synth:tiny", "none", need, table, tiny.pool);
+  CHECK(alone.second == nullptr);
+  CHECK(alone.no_second == "--baseline none was given");
+  // A cache that no machine can hold twice beside the twin.
+  const Contenders huge =
+      load_contenders("synth:tiny", "auto", {.positions = std::int64_t{1} << 44}, table, tiny.pool);
+  CHECK(huge.second == nullptr);
+  CHECK_THAT(huge.no_second, Catch::Matchers::Contains("the FP16 twin of synth:tiny needs"));
+}
+
+}  // namespace
+}  // namespace tern::harness
