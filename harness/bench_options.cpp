@@ -30,6 +30,7 @@ struct RawOptions {
       threads;
   std::vector<std::string> poll, gpu_layers;
   std::string pairs = "5", delay = "0", output = "md", output_err = "none";
+  bool no_warmup = false;
 };
 
 // A flag whose value is a list and which may be repeated.
@@ -64,7 +65,7 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
       ->type_name("FORMAT");
   app.add_option("--output-err", raw.output_err, "-oe: a second format, on stderr")
       ->type_name("FORMAT");
-  app.add_flag("--no-warmup{false}", options.warmup, "skip the warm-up before each test");
+  app.add_flag("--no-warmup", raw.no_warmup, "skip the warm-up before each test");
   app.add_flag("--progress", options.progress, "one line per repetition on stderr");
   app.add_option("--kernels", options.kernels, "force a kernels row (see tern machine)")
       ->type_name("ROW");
@@ -229,6 +230,7 @@ std::optional<BenchOptions> parse_bench_options(const std::vector<std::string>& 
   options.tests_given =
       !raw.prompt.empty() || !raw.gen.empty() || !raw.prompt_gen.empty() || !raw.depth.empty();
   options.tests = test_cases(raw);
+  options.warmup = !raw.no_warmup;
   check_ranges(raw);
   kernels_row(options.kernels);
 

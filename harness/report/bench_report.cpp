@@ -165,6 +165,7 @@ void add_trials(BenchReport& report, const RunFacts& run, const std::vector<Subj
     if (pairs.first.empty()) continue;
     BenchComparison comparison;
     comparison.run = run;
+    comparison.model = subjects[0].description;
     comparison.test = test.name();
     comparison.first = subjects[0].name;
     comparison.second = subjects[1].name;

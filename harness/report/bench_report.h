@@ -65,6 +65,7 @@ struct BenchRow {
 // First subject over second, pair by pair.
 struct BenchComparison {
   RunFacts run;
+  std::string model;  // the first subject's description
   std::string test;
   std::string first, second;
   PairedRatio speed;  // ratio of tokens per second

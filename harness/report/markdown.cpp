@@ -147,26 +147,36 @@ void write_rows(const std::vector<BenchRow>& rows, std::ostream& out) {
   table.write(out);
 }
 
+// A few wild repetitions make bounds that need no decimals.
+std::string bound(double value) {
+  return value < 10000 ? fmt::format("{:.3f}", value) : fmt::format("{:.2g}", value);
+}
+
 std::string interval(const PairedRatio& ratio) {
-  return ratio.has_interval ? fmt::format("{:.3f} to {:.3f}", ratio.low, ratio.high)
-                            : "n/m: one pair";
+  return ratio.has_interval ? bound(ratio.low) + " to " + bound(ratio.high) : "n/m: one pair";
 }
 
 void write_comparisons(const std::vector<BenchComparison>& comparisons, std::ostream& out) {
   const std::string title =
       fmt::format("{} / {} t/s", comparisons.front().first, comparisons.front().second);
-  Table table({{"test", 15, true},
-               {"threads", 7},
-               {title},
-               {"95 % interval", 16},
-               {"pairs", 5},
-               {"J/tok ratio"},
-               {"95 % interval", 16},
-               {"energy saved = 1 - (W ratio) / (t/s ratio)"}});
+  const bool models = std::any_of(comparisons.begin(), comparisons.end(), [&](const auto& c) {
+    return c.model != comparisons.front().model;
+  });
+  std::vector<Column> columns = {{"test", 15, true},
+                                 {"threads", 7},
+                                 {title},
+                                 {"95 % interval", 16},
+                                 {"pairs", 5},
+                                 {"J/tok ratio"},
+                                 {"95 % interval", 16},
+                                 {"energy saved = 1 - (W ratio) / (t/s ratio)"}};
+  if (models) columns.insert(columns.begin(), {"model", 30, true});
+  Table table(std::move(columns));
   for (const BenchComparison& c : comparisons) {
     std::vector<std::string> cells = {c.test, fmt::format("{}", c.run.threads),
                                       fmt::format("{:.3f}", c.speed.value), interval(c.speed),
                                       fmt::format("{}", c.speed.pairs)};
+    if (models) cells.insert(cells.begin(), c.model);
     if (c.joules.has_value()) {
       cells.insert(cells.end(), {fmt::format("{:.3f}", c.joules->value), interval(*c.joules),
                                  fmt::format("{:.1f} % = 1 - {:.3f} / {:.3f}", c.saving * 100,
@@ -207,6 +217,11 @@ std::vector<std::string> footnotes(const BenchReport& report) {
       add_once(lines, fmt::format("read bandwidth: {:.2f} GB/s with {} thread{}, measured",
                                   row.run.read_bandwidth * 1e-9, row.run.threads,
                                   row.run.threads == 1 ? "" : "s"));
+    }
+  }
+  for (const BenchRow& row : report.rows) {
+    if (row.roofline_share.value_or(0) > 1) {
+      add_once(lines, "more than 100 % of the read bandwidth: these bytes come from the caches");
     }
   }
   for (const BenchRow& row : report.rows) {

@@ -264,6 +264,21 @@ TEST_CASE("the table shows only the parameters that differ from the defaults") {
              Contains("n_ubatch") && !Contains("n_batch"));
 }
 
+TEST_CASE("several models are told apart in the comparison, and caches are named") {
+  std::vector<SubjectFacts> other = kBoth;
+  other[0].description = "other i2_s";
+  RunFacts run = run_facts();
+  BenchReport report;
+  add_trials(report, run, kBoth, {kDecode}, decode_trials());
+  CHECK_THAT(written(OutputFormat::kMarkdown, report), !Contains("from the caches"));
+  run.read_bandwidth = 1e6;
+  add_trials(report, run, other, {kDecode}, decode_trials());
+  const std::string text = written(OutputFormat::kMarkdown, report);
+  CHECK_THAT(text, Contains("from the caches"));
+  const std::string comparison = text.substr(text.find("\n\n"));
+  CHECK_THAT(comparison, Contains("| tiny i2_s") && Contains("| other i2_s"));
+}
+
 TEST_CASE("every format is as it was agreed") {
   const BenchReport report = example();
   check_golden("bench.md", written(OutputFormat::kMarkdown, report));
