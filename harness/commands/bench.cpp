@@ -111,7 +111,6 @@ BenchRun::BenchRun(BenchOptions options)
     report_.notes.push_back(
         fmt::format("this is a {} build{}{}: its speeds mean nothing", build.build_type,
                     *build.sanitizer != '\0' ? " with -fsanitize=" : "", build.sanitizer));
-    progress_.note(report_.notes.back());
   }
   if (options_.quick) choose_quick_model();
 }
@@ -282,6 +281,9 @@ RunFacts BenchRun::run_facts(const BenchConfiguration& configuration) const {
 }
 
 void BenchRun::run_configuration(const BenchConfiguration& configuration) {
+  if (records_.empty()) {
+    for (const std::string& note : report_.notes) progress_.note(note);
+  }
   const double bandwidth = read_bandwidth(configuration.threads);
   MachineInstruments instruments(*meter_, pool_->thread_ids());
   const std::vector<std::unique_ptr<EngineSubject>> subjects = make_subjects(configuration);
