@@ -1,6 +1,6 @@
 #pragma once
-// Joules between two moments from one EnergySource: a background thread reads often enough that no counter
-// can wrap unseen, and arithmetic that cannot be sure refuses instead of guessing.
+// Joules between two moments from one EnergySource: a background thread reads often enough that no
+// counter can wrap unseen, and arithmetic that cannot be sure refuses instead of guessing.
 
 #include <cstdint>
 #include <memory>
@@ -16,17 +16,17 @@ const char* name(Status status) noexcept;  // "measured", "attributed", "not_mea
 
 struct DomainEnergy {
   std::string name;
-  bool measured = false;     // joules is meaningful only then
+  bool measured = false;  // joules is meaningful only then
   double joules = 0;
-  bool included = false;     // in the total
-  std::string why;           // why excluded or not measured
+  bool included = false;  // in the total
+  std::string why;        // why excluded or not measured
 };
 
 // The energy of one window. total_joules is meaningful only when status is not kNotMeasured.
 struct EnergyDelta {
   Status status = Status::kNotMeasured;
-  std::string why;           // reason when not measured
-  std::string source;        // "powercap"
+  std::string why;     // reason when not measured
+  std::string source;  // "powercap"
   std::string coverage;
   double total_joules = 0;
   double window_s = 0;       // between the first and last readings

@@ -10,28 +10,38 @@
 
 namespace tern::energy {
 
-// What a domain's counter covers, by its name in the meter (energy.md section 1.9 gives the nesting).
-enum class DomainKind : std::uint8_t { kPsys, kPackage, kCore, kUncore, kDram, kRail, kWall, kOther };
+// What a domain's counter covers, by its name in the meter (energy.md section 1.9 gives the
+// nesting).
+enum class DomainKind : std::uint8_t {
+  kPsys,
+  kPackage,
+  kCore,
+  kUncore,
+  kDram,
+  kRail,
+  kWall,
+  kOther
+};
 
 struct Domain {
-  std::string name;                 // "package-0", "package-0/dram", "psys"
+  std::string name;  // "package-0", "package-0/dram", "psys"
   DomainKind kind = DomainKind::kOther;
-  double joules_per_count = 1e-6;   // of the raw counter
-  std::uint64_t modulus = 0;        // raw counts after which the counter restarts at 0; 0: never
-  double max_power_w = 1000;        // plausibility ceiling
-  double update_s = 1e-3;           // how often the counter moves
-  double max_silence_s = 0.1;       // unmoved for longer than this inside a window: stuck
-  bool measurable = true;           // false: listed with its reason, every reading is an error
-  bool included = false;            // in the default total (package + dram); only when measurable
-  std::string why_excluded;         // set when not included
+  double joules_per_count = 1e-6;  // of the raw counter
+  std::uint64_t modulus = 0;       // raw counts after which the counter restarts at 0; 0: never
+  double max_power_w = 1000;       // plausibility ceiling
+  double update_s = 1e-3;          // how often the counter moves
+  double max_silence_s = 0.1;      // unmoved for longer than this inside a window: stuck
+  bool measurable = true;          // false: listed with its reason, every reading is an error
+  bool included = false;           // in the default total (package + dram); only when measurable
+  std::string why_excluded;        // set when not included
 };
 
 struct SourceInfo {
-  std::string name;                 // "powercap", "perf", …
-  std::string detail;               // path, PMU
+  std::string name;    // "powercap", "perf", …
+  std::string detail;  // path, PMU
   std::vector<Domain> domains;
-  std::string coverage;             // "1 of 1 packages + dram", "2 of 2 packages, no dram domain"
-  bool attributed = false;          // answers inside a virtual machine: somebody's share, not a meter
+  std::string coverage;     // "1 of 1 packages + dram", "2 of 2 packages, no dram domain"
+  bool attributed = false;  // answers inside a virtual machine: somebody's share, not a meter
 };
 
 // One raw reading of one domain. error is an errno value, 0 when raw is good.
@@ -51,13 +61,14 @@ class EnergySource {
 
 // The outcome of looking for one meter.
 struct Probe {
-  std::string name;                        // "powercap"
-  std::unique_ptr<EnergySource> source;    // null when unusable
-  std::string why_not;                     // set when unusable: what was tried, what the system said
-  std::string remedy;                      // what to type to make it usable; may be empty
+  std::string name;                      // "powercap"
+  std::unique_ptr<EnergySource> source;  // null when unusable
+  std::string why_not;                   // set when unusable: what was tried, what the system said
+  std::string remedy;                    // what to type to make it usable; may be empty
 };
 
-// Every meter this build knows, usable or not, preferred first. sysroot replaces "/" for sysfs and procfs.
+// Every meter this build knows, usable or not, preferred first. sysroot replaces "/" for sysfs and
+// procfs.
 std::vector<Probe> probe_all(const std::string& sysroot = "/");
 
 }  // namespace tern::energy

@@ -1,7 +1,7 @@
 #pragma once
-// Hardware events of a set of threads: one perf_event_open group per thread, events encoded by libpfm4.
-// A counter exists only after a successful open and a reading that moves; otherwise it is absent with a
-// reason. Scaled (multiplexed) counts are marked.
+// Hardware events of a set of threads: one perf_event_open group per thread, events encoded by
+// libpfm4. A counter exists only after a successful open and a reading that moves; otherwise it is
+// absent with a reason. Scaled (multiplexed) counts are marked.
 
 #include <cstdint>
 #include <memory>
@@ -12,19 +12,19 @@
 namespace tern::energy {
 
 struct CounterInfo {
-  std::string name;      // portable: "cycles", "instructions"
+  std::string name;  // portable: "cycles", "instructions"
   bool usable = false;
-  std::string event;     // what libpfm4 or the kernel calls it here
-  std::string why_not;   // when not usable
+  std::string event;    // what libpfm4 or the kernel calls it here
+  std::string why_not;  // when not usable
   std::string remedy;
 };
 
 struct CounterValue {
   std::string name;
   bool measured = false;
-  double value = 0;             // scaled by enabled / running
-  double running_share = 0;     // running / enabled; below 1 the value was extrapolated
-  std::string why;              // when not measured
+  double value = 0;          // scaled by enabled / running
+  double running_share = 0;  // running / enabled; below 1 the value was extrapolated
+  std::string why;           // when not measured
 };
 
 class PerfCounters {

@@ -1,5 +1,6 @@
 #pragma once
-// What built this binary: every record carries it, so that two results can be told apart by their build.
+// What built this binary: every record carries it, so that two results can be told apart by their
+// build.
 
 namespace tern::harness {
 

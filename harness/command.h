@@ -15,8 +15,8 @@ struct Command {
 
 std::span<const Command> commands() noexcept;
 
-// Finds and runs args[0]; prints help. Holds the program's only catch-all: every exception becomes one
-// sentence on stderr and an exit code.
+// Finds and runs args[0]; prints help. Holds the program's only catch-all: every exception becomes
+// one sentence on stderr and an exit code.
 int run_command_line(const std::vector<std::string>& args);
 
 int run_bench(const std::vector<std::string>& args);

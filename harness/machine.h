@@ -1,18 +1,18 @@
 #pragma once
-// What this machine is (stable facts, hashed) and what state it is in (volatile facts): the two go into
-// different parts of a record, so that a reading that changes at boot never splits a history.
+// What this machine is (stable facts, hashed) and what state it is in (volatile facts): the two go
+// into different parts of a record, so that a reading that changes at boot never splits a history.
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace tern::harness {
 
-// CPU model, vendor, family/model/stepping, microcode, topology, caches, memory, kernel, OS, and "hash" over
-// the stable ones of them. sysroot replaces "/" for /proc and /sys.
+// CPU model, vendor, family/model/stepping, microcode, topology, caches, memory, kernel, OS, and
+// "hash" over the stable ones of them. sysroot replaces "/" for /proc and /sys.
 nlohmann::json machine_facts(const std::string& sysroot = "/");
 
-// Governor, turbo, SMT, steal, load, temperature, throttle counts, virtualisation, available memory. A fact
-// that cannot be read is absent.
+// Governor, turbo, SMT, steal, load, temperature, throttle counts, virtualisation, available
+// memory. A fact that cannot be read is absent.
 nlohmann::json environment_snapshot(const std::string& sysroot = "/");
 
 // "AMD EPYC 9754" or, where /proc/cpuinfo has no model name (ARM), implementer and part.

@@ -1,5 +1,6 @@
 #pragma once
-// What several sub-commands share in reading their command line. Errors are harness::Error (exit code 2).
+// What several sub-commands share in reading their command line. Errors are harness::Error (exit
+// code 2).
 
 #include <string>
 #include <vector>
@@ -9,19 +10,21 @@
 
 namespace tern::harness {
 
-// Debian's CLI11 refuses multi-letter short names: rewrites llama-bench's spellings (-pg, -ub, -ctk, -ctv, -oe, …)
-// to their long forms, also as -pg=1,2, and '_' in long flags to '-'. Stops at "--".
+// Debian's CLI11 refuses multi-letter short names: rewrites llama-bench's spellings (-pg, -ub,
+// -ctk, -ctv, -oe, …) to their long forms, also as -pg=1,2, and '_' in long flags to '-'. Stops at
+// "--".
 std::vector<std::string> rewrite_spellings(const std::vector<std::string>& args);
 
-// llama-bench's list syntax: "1,2", "4-8", "0-8192+1024", "1-16*2", in any mix. Values below `least` or not
-// numbers are errors naming `flag`.
+// llama-bench's list syntax: "1,2", "4-8", "0-8192+1024", "1-16*2", in any mix. Values below
+// `least` or not numbers are errors naming `flag`.
 std::vector<int> parse_int_list(const std::string& text, const std::string& flag, int least);
 
-// The kernels row of that name, or the best one for an empty name. Unknown or unusable here: an Error that
-// lists the usable rows.
+// The kernels row of that name, or the best one for an empty name. Unknown or unusable here: an
+// Error that lists the usable rows.
 const kernels::KernelTable& kernels_row(const std::string& name);
 
-kernels::CacheType parse_cache_type(const std::string& text, const std::string& flag);  // "f16" | "f32"
+kernels::CacheType parse_cache_type(const std::string& text,
+                                    const std::string& flag);  // "f16" | "f32"
 const char* name(kernels::CacheType type) noexcept;
 
 }  // namespace tern::harness

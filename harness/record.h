@@ -1,6 +1,6 @@
 #pragma once
-// tern.record/1: one JSON document per run, raw samples only (record.schema.json is the published schema).
-// The document is kept whole, so fields this version does not know survive a round trip.
+// tern.record/1: one JSON document per run, raw samples only (record.schema.json is the published
+// schema). The document is kept whole, so fields this version does not know survive a round trip.
 
 #include <memory>
 #include <nlohmann/json_fwd.hpp>

@@ -1,6 +1,6 @@
 #pragma once
-// Records as text for people and spreadsheets. Derived numbers (means, joules per token) are made here, on
-// reading; what was not measured says so.
+// Records as text for people and spreadsheets. Derived numbers (means, joules per token) are made
+// here, on reading; what was not measured says so.
 
 #include <string>
 #include <vector>

@@ -14,11 +14,13 @@ Summary summarize(std::span<const double> values);
 
 double median(std::span<const double> values);  // n >= 1
 
-// Quantile of Student's t distribution with `dof` degrees of freedom, 0 < p < 1, |error| < 1e-9 relative.
+// Quantile of Student's t distribution with `dof` degrees of freedom, 0 < p < 1, |error| < 1e-9
+// relative.
 double student_t_quantile(double p, double dof);
 
 // Ratio of paired positive samples a_i / b_i: value = exp(mean of ln(a_i/b_i)), interval
-// exp(mean ± t_{n-1,(1+level)/2} · s/√n). With one pair there is no interval (has_interval is false).
+// exp(mean ± t_{n-1,(1+level)/2} · s/√n). With one pair there is no interval (has_interval is
+// false).
 struct PairedRatio {
   double value = 0, low = 0, high = 0;
   bool has_interval = false;

@@ -1,6 +1,6 @@
 #pragma once
-// Reads the small text files of /proc, /sys and /etc below a root that tests replace. A file that is not
-// there or cannot be read is nullopt: an absent fact, never an error and never a zero.
+// Reads the small text files of /proc, /sys and /etc below a root that tests replace. A file that
+// is not there or cannot be read is nullopt: an absent fact, never an error and never a zero.
 
 #include <cstdint>
 #include <optional>

@@ -1,6 +1,6 @@
 #pragma once
-// The plain value between whoever measures and whoever records or reports: one repetition of one test by
-// one subject. Raw numbers only; ratios and intervals are computed when read.
+// The plain value between whoever measures and whoever records or reports: one repetition of one
+// test by one subject. Raw numbers only; ratios and intervals are computed when read.
 
 #include <cstdint>
 #include <string>
@@ -12,17 +12,17 @@
 namespace tern::harness {
 
 struct Trial {
-  std::string subject;            // "ternary", "baseline"
-  std::string test;               // "pp512", "tg128 @ d512"
-  int pair = 0;                   // which pair of the study, from 0
-  int order_index = 0;            // position among all measured trials of the study, from 0
+  std::string subject;  // "ternary", "baseline"
+  std::string test;     // "pp512", "tg128 @ d512"
+  int pair = 0;         // which pair of the study, from 0
+  int order_index = 0;  // position among all measured trials of the study, from 0
   std::int64_t start_unix_ns = 0;
-  std::int64_t elapsed_ns = 0;    // CLOCK_MONOTONIC_RAW
+  std::int64_t elapsed_ns = 0;  // CLOCK_MONOTONIC_RAW
   std::int64_t tokens = 0;
-  std::int64_t bytes_moved = 0;   // counted from the shapes, not measured
+  std::int64_t bytes_moved = 0;  // counted from the shapes, not measured
   energy::EnergyDelta energy;
   std::vector<energy::CounterValue> counters;
-  std::string logits_hash;        // 16 hex digits, from the untimed verification pass
+  std::string logits_hash;  // 16 hex digits, from the untimed verification pass
 };
 
 }  // namespace tern::harness

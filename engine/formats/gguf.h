@@ -1,7 +1,8 @@
 #pragma once
-// GGUF v2 and v3, little endian: metadata and tensors of a file somebody else wrote. Knows bytes, not
-// transformers. Every count, length, offset and type is checked before it is used; nothing is allocated
-// from an unchecked number. Layout: the ggml project's docs/gguf.md; type ids: formats.md section 2.3.
+// GGUF v2 and v3, little endian: metadata and tensors of a file somebody else wrote. Knows bytes,
+// not transformers. Every count, length, offset and type is checked before it is used; nothing is
+// allocated from an unchecked number. Layout: the ggml project's docs/gguf.md; type ids: formats.md
+// section 2.3.
 
 #include <cstdint>
 #include <filesystem>
@@ -19,8 +20,8 @@
 
 namespace tern::engine {
 
-// Integers of every width become (u)int64, f32 and f64 become double. Arrays of numbers and strings only;
-// an array of arrays is refused.
+// Integers of every width become (u)int64, f32 and f64 become double. Arrays of numbers and strings
+// only; an array of arrays is refused.
 using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string,
                                std::vector<std::uint64_t>, std::vector<std::int64_t>,
                                std::vector<double>, std::vector<bool>, std::vector<std::string>>;
@@ -29,7 +30,8 @@ class GgufFile {
  public:
   // Throws Error: "<what> in <path>: expected …, got …".
   explicit GgufFile(const std::filesystem::path& path);
-  // Parses bytes that outlive the object; `origin` names them in messages. For tests and the fuzzer.
+  // Parses bytes that outlive the object; `origin` names them in messages. For tests and the
+  // fuzzer.
   GgufFile(std::span<const std::byte> bytes, std::string origin);
 
   const std::string& origin() const noexcept { return origin_; }

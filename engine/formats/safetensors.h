@@ -1,7 +1,7 @@
 #pragma once
-// Safetensors: a folder in Hugging Face form (config.json plus model.safetensors, or several shards with
-// model.safetensors.index.json), or one .safetensors file. Knows bytes, not transformers. Every length
-// and offset is checked before use.
+// Safetensors: a folder in Hugging Face form (config.json plus model.safetensors, or several shards
+// with model.safetensors.index.json), or one .safetensors file. Knows bytes, not transformers.
+// Every length and offset is checked before use.
 
 #include <filesystem>
 #include <map>

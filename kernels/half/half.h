@@ -1,11 +1,13 @@
 #pragma once
-// Float weights (F16, BF16 or F32 in memory) times binary32 activations: the FP16 baseline, embeddings
-// and the output head.
+// Float weights (F16, BF16 or F32 in memory) times binary32 activations: the FP16 baseline,
+// embeddings and the output head.
 //
-// Arithmetic: y[r] = (fma chain over k ascending, from +0, of float(w[r][k]) * x[k]) * scale. SIMD lanes
-// run across rows, never across k, so vector width, tiles, batch and threads cannot change a bit.
+// Arithmetic: y[r] = (fma chain over k ascending, from +0, of float(w[r][k]) * x[k]) * scale. SIMD
+// lanes run across rows, never across k, so vector width, tiles, batch and threads cannot change a
+// bit.
 //
-// Packed layout: panels of 64 rows; panel element [k][r] (64 consecutive weights per k), missing rows 0.
+// Packed layout: panels of 64 rows; panel element [k][r] (64 consecutive weights per k), missing
+// rows 0.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,8 +16,8 @@ namespace tern::kernels {
 
 enum class HalfType : std::uint8_t { kF16, kBf16, kF32 };
 
-// A matrix of shape (rows, cols), packed. `scale` multiplies every output: a ternary matrix dequantised
-// to F16 keeps its binary32 scale exact this way; 1 otherwise.
+// A matrix of shape (rows, cols), packed. `scale` multiplies every output: a ternary matrix
+// dequantised to F16 keeps its binary32 scale exact this way; 1 otherwise.
 struct HalfMatrix {
   const void* packed;  // packed_bytes(type, rows, cols), 64-byte aligned
   HalfType type;
@@ -31,7 +33,8 @@ struct HalfKernels {
 
   std::size_t (*packed_bytes)(HalfType type, std::int64_t rows, std::int64_t cols) noexcept;
 
-  // weights: (end - begin, cols) row-major in `type`, any alignment: rows [begin, end). Writes their panels.
+  // weights: (end - begin, cols) row-major in `type`, any alignment: rows [begin, end). Writes
+  // their panels.
   void (*pack)(HalfType type, const void* weights, std::int64_t begin, std::int64_t end,
                std::int64_t rows, std::int64_t cols, void* packed) noexcept;
 
@@ -47,9 +50,17 @@ struct HalfKernels {
                float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept;
 };
 
-namespace scalar { extern const HalfKernels kHalf; }
-namespace avx2 { extern const HalfKernels kHalf; }
-namespace avx512 { extern const HalfKernels kHalf; }
-namespace neon { extern const HalfKernels kHalf; }
+namespace scalar {
+extern const HalfKernels kHalf;
+}
+namespace avx2 {
+extern const HalfKernels kHalf;
+}
+namespace avx512 {
+extern const HalfKernels kHalf;
+}
+namespace neon {
+extern const HalfKernels kHalf;
+}
 
 }  // namespace tern::kernels

@@ -1,17 +1,19 @@
 #pragma once
-// Int8 activations times ternary weights, accumulated exactly in int32, so that every implementation
-// agrees with scalar bit for bit in any order of summation.
+// Int8 activations times ternary weights, accumulated exactly in int32, so that every
+// implementation agrees with scalar bit for bit in any order of summation.
 //
 // Packed layout "t2" (all rows share it today; it belongs to the kernels, never to a file):
-// 16 matrix rows form a row block; 16 columns of it form one 64-byte line. Line byte 4*r + c holds, in
-// bits 2j and 2j+1, the code (trit + 1) of row r and column 16*line + 4*j + c, for j, c in 0..3. A shift
-// and a mask thus turn one line into four registers of "16 rows x 4 columns" of unsigned bytes, the
-// operand of VPDPBUSD / SDOT with four broadcast activations, and no horizontal add is needed. Missing
-// rows and columns hold code 1 (zero). Blocks follow each other; lines of a block are contiguous.
+// 16 matrix rows form a row block; 16 columns of it form one 64-byte line. Line byte 4*r + c holds,
+// in bits 2j and 2j+1, the code (trit + 1) of row r and column 16*line + 4*j + c, for j, c in 0..3.
+// A shift and a mask thus turn one line into four registers of "16 rows x 4 columns" of unsigned
+// bytes, the operand of VPDPBUSD / SDOT with four broadcast activations, and no horizontal add is
+// needed. Missing rows and columns hold code 1 (zero). Blocks follow each other; lines of a block
+// are contiguous.
 //
-// Arithmetic (BitNet b1.58, W1.58A8): y[r] = float(sum_k trit[r][k] * q[k]) * scale, one rounding of the
-// int32 to binary32 and one multiplication; the caller passes scale = weight_scale / activation_scale.
-// Kernels compute the sum as sum(code * q) - sum(q); the second sum comes with the quantised row.
+// Arithmetic (BitNet b1.58, W1.58A8): y[r] = float(sum_k trit[r][k] * q[k]) * scale, one rounding
+// of the int32 to binary32 and one multiplication; the caller passes scale = weight_scale /
+// activation_scale. Kernels compute the sum as sum(code * q) - sum(q); the second sum comes with
+// the quantised row.
 
 #include <cstddef>
 #include <cstdint>
@@ -47,7 +49,8 @@ struct TernaryKernels {
 
   std::size_t (*packed_bytes)(std::int64_t rows, std::int64_t cols) noexcept;
 
-  // trits: (end - begin, cols), each -1, 0 or 1: rows [begin, end) of the matrix. Writes their blocks.
+  // trits: (end - begin, cols), each -1, 0 or 1: rows [begin, end) of the matrix. Writes their
+  // blocks.
   void (*pack)(const std::int8_t* trits, std::int64_t begin, std::int64_t end, std::int64_t rows,
                std::int64_t cols, std::uint8_t* packed) noexcept;
 
@@ -63,10 +66,20 @@ struct TernaryKernels {
                std::int64_t begin, std::int64_t end) noexcept;
 };
 
-namespace scalar { extern const TernaryKernels kTernary; }
-namespace avx2 { extern const TernaryKernels kTernary; }
-namespace avx512vnni { extern const TernaryKernels kTernary; }
-namespace neon { extern const TernaryKernels kTernary; }
-namespace dotprod { extern const TernaryKernels kTernary; }
+namespace scalar {
+extern const TernaryKernels kTernary;
+}
+namespace avx2 {
+extern const TernaryKernels kTernary;
+}
+namespace avx512vnni {
+extern const TernaryKernels kTernary;
+}
+namespace neon {
+extern const TernaryKernels kTernary;
+}
+namespace dotprod {
+extern const TernaryKernels kTernary;
+}
 
 }  // namespace tern::kernels

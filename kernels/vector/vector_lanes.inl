@@ -155,9 +155,9 @@ bool all_finite(const float* x, std::int64_t n) noexcept {
   return merge(add(sum0, sum1)) == 0.0f;
 }
 
-// The sum of all 64-bit words modulo 2^64. Each quarter is a stream of its own: hardware prefetchers
-// follow several streams at once, and one core then reads a third more per second than from a single one
-// (measured on Zen 4).
+// The sum of all 64-bit words modulo 2^64. Each quarter is a stream of its own: hardware
+// prefetchers follow several streams at once, and one core then reads a third more per second than
+// from a single one (measured on Zen 4).
 std::uint64_t stream_read(const void* data, std::size_t bytes) noexcept {
   const auto* p = static_cast<const unsigned char*>(data);
   const std::size_t quarter = bytes / 4;

@@ -50,7 +50,8 @@ json expectations(const Case& c) {
   std::ifstream file(oracle() / c.model / (c.model + ".expected.json"));
   std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   // Python writes infinities, which JSON does not have.
-  for (std::size_t at; (at = text.find("Infinity")) != std::string::npos;) text.replace(at, 8, "null");
+  for (std::size_t at; (at = text.find("Infinity")) != std::string::npos;)
+    text.replace(at, 8, "null");
   return json::parse(text);
 }
 
