@@ -18,10 +18,12 @@ using engine::Session;
 using engine::ThreadPool;
 using kernels::CacheType;
 
-// Longer than one attention block of 256 keys.
-std::vector<int> prompt(int vocab) {
+constexpr int kLong = 270;  // longer than one attention block of 256 keys
+constexpr int kShort = 70;  // several micro-batches of every size below
+
+std::vector<int> prompt(int vocab, int length) {
   std::vector<int> tokens;
-  for (int i = 0; i < 270; ++i) tokens.push_back((i * 37 + 11) % vocab);
+  for (int i = 0; i < length; ++i) tokens.push_back((i * 37 + 11) % vocab);
   return tokens;
 }
 
@@ -45,12 +47,22 @@ std::uint64_t hash_of(const Case& c, const kernels::KernelTable& table, int thre
   return hash;
 }
 
-void check_case(const Case& c, int vocab) {
-  const std::vector<int> tokens = prompt(vocab);
-  const std::uint64_t expected = hash_of(c, *kernels::find_table("scalar"), 1, 1, tokens);
+struct Shape {
+  int threads;
+  std::int64_t ubatch;
+};
+
+// Scalar is slow, and each of its functions serves every shape: two of them do.
+std::vector<Shape> shapes(const kernels::KernelTable& table) {
+  if (table.name == std::string("scalar")) return {{1, 1}, {3, 64}};
+  return {{1, 1}, {1, 64}, {2, 7}, {3, 64}, {4, 512}};
+}
+
+void check_case(const Case& c, int vocab, int length) {
+  const std::vector<int> tokens = prompt(vocab, length);
+  const std::uint64_t expected = hash_of(c, *kernels::find_table("scalar"), 1, 7, tokens);
   for (const kernels::KernelTable* table : kernels::runnable_tables()) {
-    for (const auto& [threads, ubatch] :
-         {std::pair<int, std::int64_t>{1, 1}, {1, 64}, {2, 7}, {3, 64}, {4, 512}}) {
+    for (const auto& [threads, ubatch] : shapes(*table)) {
       CAPTURE(c.spec, c.twin, table->name, threads, ubatch);
       CHECK(hash_of(c, *table, threads, ubatch, tokens) == expected);
     }
@@ -60,7 +72,7 @@ void check_case(const Case& c, int vocab) {
 TEST_CASE("logits are the same bits on every row, thread count and batch", "[conformance]") {
   const bool twin = GENERATE(false, true);
   const CacheType cache = GENERATE(CacheType::kF16, CacheType::kF32);
-  check_case({"synth:tiny", twin, cache}, 512);
+  check_case({"synth:tiny", twin, cache}, 512, twin == (cache == CacheType::kF32) ? kLong : kShort);
 }
 
 TEST_CASE("an awkward shape and the Llama graph give one answer too", "[conformance]") {
@@ -75,7 +87,7 @@ TEST_CASE("an awkward shape and the Llama graph give one answer too", "[conforma
   const auto path = folder.path() / "awkward.gguf";
   model.linear_type = GENERATE(engine::DType::kI2S, engine::DType::kF16);
   write_tiny(path, model);
-  check_case({path.string(), false, CacheType::kF16}, 77);
+  check_case({path.string(), false, CacheType::kF16}, 77, kShort);
 }
 
 TEST_CASE("the same weights give the golden hash on every processor", "[conformance]") {
@@ -83,13 +95,14 @@ TEST_CASE("the same weights give the golden hash on every processor", "[conforma
   // with it.
   constexpr std::uint64_t kGolden = 0x8e0071274609f4e1;
   CHECK(hash_of({"synth:tiny", false, CacheType::kF16},
-                kernels::select_table(kernels::detect_cpu()), 2, 64, prompt(512)) == kGolden);
+                kernels::select_table(kernels::detect_cpu()), 2, 64,
+                prompt(512, kLong)) == kGolden);
 }
 
 TEST_CASE("decode continues what prefill began", "[conformance]") {
   ThreadPool pool({.threads = 2, .spin_us = 20});
   const auto model = Model::load("synth:tiny", kernels::select_table(kernels::detect_cpu()), pool);
-  const std::vector<int> tokens = prompt(512);
+  const std::vector<int> tokens = prompt(512, kLong);
   Session whole(model, pool, {.context = 300});
   Session parts(model, pool, {.context = 300});
   const std::uint64_t expected = engine::hash_logits(whole.prefill(tokens));
