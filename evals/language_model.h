@@ -1,6 +1,7 @@
 #pragma once
-// What an evaluation needs of a model, and nothing more: log-likelihoods and text, never logits, so that no
-// score depends on a system's libm and any engine can stand behind it. The harness adapts ours.
+// What an evaluation needs of a model, and nothing more: log-likelihoods and text, never logits, so
+// that no score depends on a system's libm and any engine can stand behind it. The harness adapts
+// ours.
 
 #include <cstdint>
 #include <span>
@@ -10,16 +11,17 @@
 namespace tern::evals {
 
 struct Likelihood {
-  double log_likelihood = 0;     // natural log, summed over the continuation's tokens
-  bool greedy = false;           // every token of the continuation was the most likely one
-  std::int64_t tokens = 0;       // of the continuation
+  double log_likelihood = 0;  // natural log, summed over the continuation's tokens
+  bool greedy = false;        // every token of the continuation was the most likely one
+  std::int64_t tokens = 0;    // of the continuation
 };
 
 struct Generation {
-  std::string text;              // cut at the first stop string
+  std::string text;  // cut at the first stop string
   std::int64_t prompt_tokens = 0;
   std::int64_t new_tokens = 0;
-  std::int64_t dropped_tokens = 0;  // cut from the left of a prompt that was longer than the context
+  std::int64_t dropped_tokens =
+      0;  // cut from the left of a prompt that was longer than the context
 };
 
 struct GenerationLimits {
@@ -31,8 +33,8 @@ class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
 
-  // One Likelihood per continuation of the same context, in order. Splitting of context and continuation
-  // and left truncation as lm-evaluation-harness does them (formats.md, section 4.4).
+  // One Likelihood per continuation of the same context, in order. Splitting of context and
+  // continuation and left truncation as lm-evaluation-harness does them (formats.md, section 4.4).
   virtual std::vector<Likelihood> log_likelihoods(const std::string& context,
                                                   std::span<const std::string> continuations) = 0;
 

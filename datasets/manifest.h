@@ -1,0 +1,45 @@
+#pragma once
+// Where the questions come from, and whether a file on disk is the one its authors published. A
+// file that differs is loaded all the same: the difference is a value for the record, not an error.
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace tern::datasets {
+
+// A file as published.
+struct PublishedFile {
+  std::string_view file;  // relative to the folder of all datasets: "gsm8k/test.jsonl"
+  std::string_view source;
+  std::string_view licence;
+  std::string_view sha256;
+  std::int64_t rows = 0;
+};
+std::span<const PublishedFile> manifest();
+
+// A file as found.
+struct Provenance {
+  std::string file;  // relative, as in PublishedFile
+  std::string sha256;
+  std::int64_t rows = 0;
+  const PublishedFile* published = nullptr;  // null: the manifest does not know this file
+
+  bool as_published() const { return published != nullptr && published->sha256 == sha256; }
+  // One sentence for a warning, empty when as published.
+  std::string difference() const;
+};
+
+// The whole file and its provenance. Throws FormatError when it cannot be read.
+struct LoadedFile {
+  std::string content;
+  Provenance provenance;  // without rows: those are the loader's to count
+};
+LoadedFile load_file(const std::filesystem::path& folder, std::string_view file);
+
+// SHA-256 in lower-case hexadecimal.
+std::string sha256_hex(std::string_view bytes);
+
+}  // namespace tern::datasets
