@@ -113,6 +113,13 @@ double student_t_quantile(double p, double dof) {
   return p < 0.5 ? -upper_quantile(p, dof) : upper_quantile(1 - p, dof);
 }
 
+double student_t_two_sided_p(double t, double dof) {
+  if (std::isnan(t) || !(dof > 0)) {
+    throw std::invalid_argument("student_t_two_sided_p: expected a number t and dof > 0");
+  }
+  return std::isinf(t) ? 0 : 2 * upper_tail(std::abs(t), dof);
+}
+
 PairedRatio paired_ratio(std::span<const double> a, std::span<const double> b, double level) {
   if (a.size() != b.size()) {
     throw std::invalid_argument("paired_ratio: expected as many values on both sides");

@@ -17,6 +17,8 @@ double median(std::span<const double> values);  // n >= 1
 // Quantile of Student's t distribution with `dof` degrees of freedom, 0 < p < 1, |error| < 1e-9
 // relative.
 double student_t_quantile(double p, double dof);
+// P(|T| >= |t|) for Student's t distribution, dof > 0.
+double student_t_two_sided_p(double t, double dof);
 
 // Ratio of paired positive samples a_i / b_i: value = exp(mean of ln(a_i/b_i)), interval
 // exp(mean ± t_{n-1,(1+level)/2} · s/√n). With one pair there is no interval (has_interval is

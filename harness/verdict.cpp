@@ -1,0 +1,125 @@
+#include "harness/verdict.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "harness/statistics.h"
+
+namespace tern::harness {
+namespace {
+
+// A loss as a share, on the scale of the effect: negative.
+double on_scale(double loss, Scale scale) {
+  return scale == Scale::kLogRatio ? std::log1p(-loss) : -loss;
+}
+
+// And back: positive for a loss.
+double loss_of(double effect, Scale scale) {
+  return scale == Scale::kLogRatio ? -std::expm1(effect) : -effect;
+}
+
+std::string percent(double share, Scale scale) {
+  return fmt::format("{:.2f} {}", share * 100, scale == Scale::kLogRatio ? "%" : "points");
+}
+
+// "a loss of 3.1 %" or "a gain of 0.2 %"
+std::string change(double effect, Scale scale) {
+  const double loss = loss_of(effect, scale);
+  return fmt::format("a {} of {}", loss > 0 ? "loss" : "gain", percent(std::abs(loss), scale));
+}
+
+std::string sample_words(const EffectEstimate& estimate, Scale scale) {
+  if (scale == Scale::kShare) return fmt::format("{} questions", estimate.n_a);
+  if (estimate.n_a == estimate.n_b) return fmt::format("{} pairs", estimate.n_a);
+  return fmt::format("{} and {} repetitions", estimate.n_a, estimate.n_b);
+}
+
+std::string too_few(const EffectEstimate& estimate, Scale scale, const GateRule& rule) {
+  return fmt::format("too few pairs: {} cannot give a p below {:.2g}, and alpha is {:.2g}",
+                     sample_words(estimate, scale), estimate.smallest_p, rule.alpha);
+}
+
+}  // namespace
+
+const char* name(Verdict verdict) noexcept {
+  switch (verdict) {
+    case Verdict::kPass:
+      return "pass";
+    case Verdict::kRegression:
+      return "regression";
+    case Verdict::kInconclusive:
+      break;
+  }
+  return "inconclusive";
+}
+
+int exit_code(Verdict verdict) noexcept {
+  switch (verdict) {
+    case Verdict::kPass:
+      return 0;
+    case Verdict::kRegression:
+      return 3;
+    case Verdict::kInconclusive:
+      break;
+  }
+  return 4;
+}
+
+double interval_level(const GateRule& rule) noexcept { return 1 - 2 * rule.alpha; }
+
+GateRule share_alpha(const GateRule& rule, std::size_t rows) noexcept {
+  GateRule shared = rule;
+  if (rows > 2) shared.alpha = 2 * rule.alpha / static_cast<double>(rows);
+  return shared;
+}
+
+Judgement judge(const EffectEstimate& estimate, Scale scale, const GateRule& rule) {
+  const double limit = on_scale(rule.min_effect, scale);
+  // Where answers agree there is nothing to test, but the interval still excludes: shares need no
+  // least number.
+  if (scale == Scale::kLogRatio && estimate.smallest_p >= rule.alpha) {
+    return {Verdict::kInconclusive, too_few(estimate, scale, rule)};
+  }
+  const std::string found = fmt::format("{}, p {:.2g}, {}", change(estimate.effect, scale),
+                                        estimate.p, sample_words(estimate, scale));
+  if (estimate.effect <= limit && estimate.effect < 0 && estimate.p < rule.alpha) {
+    return {Verdict::kRegression, found};
+  }
+  if (estimate.low > limit) {
+    return {Verdict::kPass,
+            fmt::format("{}; a loss of {} is excluded", found, percent(rule.min_effect, scale))};
+  }
+  return {Verdict::kInconclusive,
+          fmt::format("{}; a loss of {} is neither shown nor excluded: more {} or less noise would "
+                      "tell",
+                      found, percent(rule.min_effect, scale),
+                      scale == Scale::kShare ? "questions" : "pairs")};
+}
+
+double minimum_detectable_effect(const EffectEstimate& estimate, Scale scale,
+                                 const GateRule& rule) {
+  if (estimate.dof <= 0 || !std::isfinite(estimate.low) ||
+      (scale == Scale::kLogRatio && estimate.smallest_p >= rule.alpha)) {
+    return std::numeric_limits<double>::infinity();
+  }
+  const double power = student_t_quantile(kPower, estimate.dof);
+  const double significant = student_t_quantile(1 - rule.alpha / 2, estimate.dof) + power;
+  const double effect = std::max(significant * estimate.stderror,
+                                 power * estimate.stderror - on_scale(rule.min_effect, scale));
+  return loss_of(-effect, scale);
+}
+
+Judgement combine(const std::vector<Judgement>& rows) {
+  if (rows.empty()) return {Verdict::kInconclusive, "nothing was compared"};
+  for (const Verdict verdict : {Verdict::kRegression, Verdict::kInconclusive}) {
+    const auto found = std::find_if(rows.begin(), rows.end(),
+                                    [&](const Judgement& row) { return row.verdict == verdict; });
+    if (found != rows.end()) return *found;
+  }
+  return {Verdict::kPass, fmt::format("{} of {} rows pass", rows.size(), rows.size())};
+}
+
+}  // namespace tern::harness
