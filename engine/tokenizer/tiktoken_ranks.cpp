@@ -103,12 +103,12 @@ class Reader {
     const bool good = space != line.npos && decode_base64(line.substr(0, space), bytes);
     const auto parsed = std::from_chars(good ? line.data() + space + 1 : end, end, rank);
     if (!good || parsed.ec != std::errc() || parsed.ptr != end) {
-      refuse_vocabulary("line " + std::to_string(number), origin_,
+      refuse_vocabulary("tiktoken ranks, line " + std::to_string(number) + ",", origin_,
                         "a token in base64, a space and its rank", quote_name(line));
     }
     if (rank != vocabulary_.tokens.size() ||
         rank > static_cast<std::size_t>(kMaxTokenId) - kSpecialTokens) {
-      refuse_vocabulary("line " + std::to_string(number), origin_,
+      refuse_vocabulary("tiktoken ranks, line " + std::to_string(number) + ",", origin_,
                         "rank " + std::to_string(vocabulary_.tokens.size()),
                         "rank " + std::to_string(rank));
     }

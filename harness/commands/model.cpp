@@ -1,22 +1,25 @@
-// tern model: inspect | synth | logits | generate.
+// tern model: inspect | synth | logits | tokenize | generate.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
+#include <functional>
 #include <iterator>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
 #include "engine/session.h"
 #include "engine/synthetic.h"
 #include "engine/thread_pool.h"
+#include "engine/tokenizer/tokenizer.h"
 #include "harness/command.h"
 #include "harness/error.h"
 #include "harness/model_report.h"
 #include "harness/options.h"
 #include "harness/parse_command.h"
+#include "harness/utf8_stream.h"
 
 namespace tern::harness {
 namespace {
@@ -35,7 +38,7 @@ struct RunOptions {
 
 void add_run_options(CLI::App& app, RunOptions& o) {
   app.add_option("-m,--model", o.model, "GGUF file, safetensors folder or synth:NAME")->required();
-  app.add_option("--tokens", o.tokens, "Token ids, separated by commas")->required();
+  app.add_option("--tokens", o.tokens, "Token ids, separated by commas");
   app.add_option("-t,--threads", o.threads, "Threads (default: physical cores)");
   app.add_option("--kernels", o.kernels, "Kernels row (default: the best here; see tern machine)");
   app.add_option("--cache-type-k", o.cache_k, "Type of cached keys, f16 or f32 (also -ctk)");
@@ -113,6 +116,7 @@ int run_logits(const std::vector<std::string>& args) {
   RunOptions options;
   bool hash_only = false;
   add_run_options(app, options);
+  app.get_option("--tokens")->required();
   app.add_flag("--hash", hash_only, "Print only a hash over all logits");
   if (!parse_command(app, args)) return 0;
   const std::vector<int> tokens = parse_tokens(options.tokens);
@@ -129,36 +133,97 @@ int run_logits(const std::vector<std::string>& args) {
   return 0;
 }
 
-int run_generate(const std::vector<std::string>& args) {
-  CLI::App app("Continues a prompt, greedily", "tern model generate");
-  RunOptions options;
+struct GenerateOptions {
+  RunOptions run;
+  std::string prompt;
+  std::string tokenizer;
   int count = 32;
   double temperature = 0;
+  bool has_prompt = false;  // else it has --tokens
   bool ids = false;
   bool ignore_eos = false;
-  add_run_options(app, options);
-  app.add_option("-n,--n-predict", count, "New tokens, at most");
-  app.add_option("--temp", temperature, "Temperature; only 0 (greedy) is supported");
-  app.add_flag("--ids", ids, "Print the new token ids as a JSON array");
-  app.add_flag("--ignore-eos", ignore_eos, "Go on behind an end-of-text token");
-  if (!parse_command(app, args)) return 0;
-  if (temperature != 0)
-    throw Error(fmt::format("--temp: expected 0 (greedy), got {}", temperature));
-  if (count < 1) throw Error(fmt::format("-n: expected at least 1, got {}", count));
-  if (!ids)
-    throw Error("output: expected --ids, because this version has no tokenizer to print text with");
-  const std::vector<int> tokens = parse_tokens(options.tokens);
-  Runner runner(options, std::ssize(tokens) + count - 1);
-  engine::Session& session = runner.session();
-  const std::int64_t eos = session.model().config().eos;
-  nlohmann::json out = nlohmann::json::array();
-  int next = engine::argmax(session.prefill(tokens));
-  for (;;) {
-    out.push_back(next);
-    if (static_cast<int>(out.size()) == count || (next == eos && !ignore_eos)) break;
+};
+
+// False when help was asked for.
+bool read_generate_options(const std::vector<std::string>& args, GenerateOptions& o) {
+  CLI::App app("Continues a prompt, greedily", "tern model generate");
+  add_run_options(app, o.run);
+  app.add_option("-p,--prompt", o.prompt, "Text to continue; special tokens in it count as such");
+  app.add_option("--tokenizer", o.tokenizer,
+                 "GGUF vocabulary, tokenizer.json or tiktoken ranks, instead of the model's");
+  app.add_option("-n,--n-predict", o.count, "New tokens, at most");
+  app.add_option("--temp", o.temperature, "Temperature; only 0 (greedy) is supported");
+  app.add_flag("--ids", o.ids, "Print the new token ids as a JSON array, not the text");
+  app.add_flag("--ignore-eos", o.ignore_eos, "Go on behind an end-of-text token");
+  if (!parse_command(app, args)) return false;
+  if (o.temperature != 0)
+    throw Error(fmt::format("--temp: expected 0 (greedy), got {}", o.temperature));
+  if (o.count < 1) throw Error(fmt::format("-n: expected at least 1, got {}", o.count));
+  o.has_prompt = app.count("--prompt") > 0;
+  if (o.has_prompt == (app.count("--tokens") > 0)) {
+    throw Error(fmt::format("prompt: expected --prompt TEXT or --tokens IDS, got {}",
+                            o.has_prompt ? "both" : "neither"));
+  }
+  return true;
+}
+
+// Special tokens in the text count as such, and BOS stands in front where the tokenizer wants one.
+std::vector<int> prompt_ids(const engine::Tokenizer& tokenizer, const std::string& text) {
+  std::vector<int> ids = tokenizer.encode(text, true);
+  if (tokenizer.add_bos() && (ids.empty() || ids[0] != tokenizer.bos()))
+    ids.insert(ids.begin(), tokenizer.bos());
+  return ids;
+}
+
+// Each new token goes to `out` as soon as it is known. The last may be an end-of-text token.
+void generate(engine::Session& session, const std::vector<int>& prompt, const GenerateOptions& o,
+              const engine::Tokenizer* tokenizer, const std::function<void(int)>& out) {
+  const auto ends = [&](int token) {
+    return token == session.model().config().eos ||
+           (tokenizer != nullptr && token == tokenizer->eos());
+  };
+  int next = engine::argmax(session.prefill(prompt));
+  for (int made = 1;; ++made) {
+    out(next);
+    if (made == o.count || (ends(next) && !o.ignore_eos)) return;
     next = engine::argmax(session.decode(next));
   }
-  fmt::print("{}\n", out.dump());
+}
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+int run_generate(const std::vector<std::string>& args) {
+  GenerateOptions o;
+  if (!read_generate_options(args, o)) return 0;
+  std::unique_ptr<engine::Tokenizer> tokenizer;
+  // Ids in and ids out need no tokenizer, and many a model file has none.
+  if (o.has_prompt || !o.ids || !o.tokenizer.empty())
+    tokenizer = engine::load_tokenizer(o.tokenizer.empty() ? o.run.model : o.tokenizer);
+  const std::vector<int> prompt =
+      o.has_prompt ? prompt_ids(*tokenizer, o.prompt) : parse_tokens(o.run.tokens);
+  if (prompt.empty()) throw Error("--prompt: expected at least one token, got an empty text");
+  Runner runner(o.run, std::ssize(prompt) + o.count - 1);
+  engine::Session& session = runner.session();
+  if (tokenizer && tokenizer->vocab() > session.model().config().vocab) {
+    throw Error(fmt::format("tokenizer ({}): expected at most the {} tokens of model {}, got {}",
+                            tokenizer->description(), session.model().config().vocab, o.run.model,
+                            tokenizer->vocab()));
+  }
+  if (o.ids) {
+    nlohmann::json ids = nlohmann::json::array();
+    generate(session, prompt, o, tokenizer.get(), [&](int token) { ids.push_back(token); });
+    fmt::print("{}\n", ids.dump());
+    return 0;
+  }
+  Utf8Stream text;
+  generate(session, prompt, o, tokenizer.get(), [&](int token) {
+    // Rows of the embedding behind the tokenizer's last token have no text.
+    if (token < tokenizer->vocab()) print(text.push(tokenizer->decode({token}, true)));
+  });
+  print(text.finish() + "\n");
   return 0;
 }
 
@@ -214,6 +279,7 @@ constexpr Command kModelCommands[] = {
     {"inspect", "metadata and tensors of a model file", run_inspect},
     {"synth", "write a synthetic model as GGUF", run_synth},
     {"logits", "logits after every token", run_logits},
+    {"tokenize", "text to token ids and back", run_model_tokenize},
     {"generate", "continue a prompt", run_generate},
 };
 
@@ -230,7 +296,7 @@ int run_model(const std::vector<std::string>& args) {
     fmt::print("usage: tern model COMMAND [OPTIONS]\n\n{}", list);
     return 0;
   }
-  throw Error("model: expected inspect, synth, logits or generate, got " +
+  throw Error("model: expected inspect, synth, logits, tokenize or generate, got " +
               (args.empty() ? std::string("nothing") : "'" + args[0] + "'"));
 }
 
