@@ -32,10 +32,14 @@ struct Provenance {
   std::string difference() const;
 };
 
-// The whole file and its provenance. Throws FormatError when it cannot be read.
+// The bytes of a file. Throws FormatError when it cannot be read.
+std::string read_file(const std::filesystem::path& path);
+
+// A file of the manifest's layout, FOLDER/FILE, and its provenance, whose rows the loader counts.
 struct LoadedFile {
+  std::filesystem::path path;
   std::string content;
-  Provenance provenance;  // without rows: those are the loader's to count
+  Provenance provenance;
 };
 LoadedFile load_file(const std::filesystem::path& folder, std::string_view file);
 

@@ -1,0 +1,89 @@
+#include "datasets/manifest.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "datasets/error.h"
+
+namespace tern::datasets {
+
+namespace {
+
+constexpr std::string_view kGsm8kSource =
+    "github.com/openai/grade-school-math, commit 3101c7d, grade_school_math/data";
+constexpr std::string_view kPiqaSource =
+    "github.com/ybisk/ybisk.github.io, commit 21edab4, piqa/data";
+constexpr std::string_view kPiqaLicence = "none stated by the source";
+
+constexpr std::array<PublishedFile, 4> kManifest = {{
+    {"gsm8k/test.jsonl", kGsm8kSource, "MIT",
+     "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14", 1319},
+    {"gsm8k/train.jsonl", kGsm8kSource, "MIT",
+     "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465", 7473},
+    {"piqa/valid-labels.lst", kPiqaSource, kPiqaLicence,
+     "b4192dc3a2a0363d9d60ccf79800cbbe2f32ebb17726efdde6970e0b8131bceb", 1838},
+    {"piqa/valid.jsonl", kPiqaSource, kPiqaLicence,
+     "93503cc97c679e459b065c3d13e848282e44b2a25213985bed3e5d458abef72d", 1838},
+}};
+
+const PublishedFile* find_published(std::string_view file) {
+  const auto found = std::find_if(kManifest.begin(), kManifest.end(),
+                                  [&](const PublishedFile& known) { return known.file == file; });
+  return found == kManifest.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::span<const PublishedFile> manifest() { return kManifest; }
+
+std::string Provenance::difference() const {
+  if (as_published()) return "";
+  if (published == nullptr) return file + " is not a file this version knows";
+  return file + " is not the published file: expected sha256 " + std::string(published->sha256) +
+         " (" + std::to_string(published->rows) + " rows), got " + sha256 + " (" +
+         std::to_string(rows) + " rows); scores do not compare with those of others";
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::string content;
+  if (file && !std::filesystem::is_directory(path)) {
+    content.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+    if (!file.bad()) return content;
+  }
+  throw FormatError(path.string() +
+                    ": cannot be read: " + (errno != 0 ? std::strerror(errno) : "not a file"));
+}
+
+LoadedFile load_file(const std::filesystem::path& folder, std::string_view file) {
+  LoadedFile loaded;
+  loaded.path = folder / file;
+  loaded.content = read_file(loaded.path);
+  loaded.provenance.file = file;
+  loaded.provenance.sha256 = sha256_hex(loaded.content);
+  loaded.provenance.published = find_published(file);
+  return loaded;
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int length = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1)
+    throw FormatError("libcrypto offers no SHA-256");
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex;
+  for (unsigned int i = 0; i < length; ++i) {
+    hex += kDigits[digest[i] >> 4];
+    hex += kDigits[digest[i] & 15];
+  }
+  return hex;
+}
+
+}  // namespace tern::datasets
