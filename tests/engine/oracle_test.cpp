@@ -2,6 +2,7 @@
 // policy is the reference's own: exact on short prompts, statistical behind the first flipped int8
 // rounding.
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -132,14 +133,17 @@ TEST_CASE("logits and greedy tokens agree with the reference models", "[oracle]"
       {.context = 256, .cache_k = kernels::CacheType::kF32, .cache_v = kernels::CacheType::kF32});
   const engine::SafetensorsFile logits(oracle() / c.model / (c.model + ".expected.safetensors"));
   const json expected = expectations(c);
+  // All rows give the same bits (conformance_test.cpp), so the long prompts need only one of them.
+  const bool best = table == &kernels::select_table(kernels::detect_cpu());
+  const std::size_t longest = best && std::getenv("TERN_SHORT_TESTS") == nullptr ? 1000 : 40;
   std::size_t compared = 0;
   for (std::size_t i = 0; i < expected["prompts"].size(); ++i) {
     const json& prompt = expected["prompts"][i];
-    if (!prompt["variants"].contains(c.variant)) continue;
+    if (!prompt["variants"].contains(c.variant) || prompt["ids"].size() > longest) continue;
     check_prompt(c, i, prompt, session, logits);
     ++compared;
   }
-  CHECK(compared >= 5);
+  CHECK(compared >= 4);
 }
 
 }  // namespace
