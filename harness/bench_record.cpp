@@ -44,6 +44,8 @@ json protocol(const BenchOptions& options, const BenchConfiguration& configurati
   };
 }
 
+}  // namespace
+
 json subject_part(const RecordedSubject& subject, bool derived) {
   const engine::ModelFacts& facts = subject.model->facts();
   json part = {
@@ -57,8 +59,7 @@ json subject_part(const RecordedSubject& subject, bool derived) {
       {"bytes", facts.bytes},
       {"ternary", facts.ternary},
   };
-  if (derived)
-    part["derived_from"] = "the ternary weights of the first subject, dequantised to FP16";
+  if (derived) part["derived_from"] = "the ternary weights of the model, dequantised to FP16";
   if (facts.container == "synthetic") part["seed"] = engine::kSyntheticSeed;
   if (subject.files != nullptr) {
     for (const FileDigest& file : *subject.files) {
@@ -69,8 +70,6 @@ json subject_part(const RecordedSubject& subject, bool derived) {
   }
   return part;
 }
-
-}  // namespace
 
 Record begin_bench_record(const BenchOptions& options, const BenchConfiguration& configuration,
                           const std::vector<RecordedSubject>& subjects,

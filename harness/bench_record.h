@@ -1,6 +1,7 @@
 #pragma once
 // Fills the parts of a record that a benchmark knows before its first trial.
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct RecordedSubject {
   const engine::Model* model = nullptr;
   const std::vector<FileDigest>* files = nullptr;
 };
+
+// An entry of subjects[]. derived: the FP16 twin of a ternary model.
+nlohmann::json subject_part(const RecordedSubject& subject, bool derived);
 
 Record begin_bench_record(const BenchOptions& options, const BenchConfiguration& configuration,
                           const std::vector<RecordedSubject>& subjects,

@@ -16,6 +16,7 @@ namespace {
 
 constexpr Command kCommands[] = {
     {"bench", "speed and energy: a ternary model against its FP16 twin, paired", run_bench},
+    {"eval", "accuracy: gsm8k, piqa, with the joules of every question", run_eval},
     {"machine", "this machine, and which kernels, meters and counters work here", run_machine},
     {"model", "inspect a model, write a synthetic one, logits, generate", run_model},
     {"store", "the kept results: list, show, export, import", run_store},

@@ -20,6 +20,7 @@ std::span<const Command> commands() noexcept;
 int run_command_line(const std::vector<std::string>& args);
 
 int run_bench(const std::vector<std::string>& args);
+int run_eval(const std::vector<std::string>& args);
 int run_machine(const std::vector<std::string>& args);
 int run_model(const std::vector<std::string>& args);
 int run_model_tokenize(const std::vector<std::string>& args);  // one of model's own

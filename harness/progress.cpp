@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <ostream>
+#include <utility>
 
 namespace tern::harness {
 
@@ -12,15 +13,20 @@ constexpr int kBarWidth = 24;
 
 // Trials of one study differ in length, so the mean is only a first guess; it gets better on the
 // way.
-std::string time_left(const StudyStep& step, std::int64_t elapsed_ns) {
-  if (step.done == 0) return "ETA -:--";
-  const double per_trial = static_cast<double>(elapsed_ns) / step.done;
+std::string time_left(double elapsed_ns, std::size_t done, std::size_t left) {
+  if (done == 0) return "ETA -:--";
+  const double per_step = elapsed_ns / static_cast<double>(done);
   return "ETA " + duration_text(
-                      static_cast<std::int64_t>(per_trial * (step.total - step.done) * 1e-9 + 0.5));
+                      static_cast<std::int64_t>(per_step * static_cast<double>(left) * 1e-9 + 0.5));
 }
 
-std::string bar(int done, int total) {
-  const int full = total > 0 ? kBarWidth * done / total : 0;
+std::string time_left(const StudyStep& step, std::int64_t elapsed_ns) {
+  return time_left(static_cast<double>(elapsed_ns), static_cast<std::size_t>(step.done),
+                   static_cast<std::size_t>(step.total - step.done));
+}
+
+std::string bar(std::size_t done, std::size_t total) {
+  const int full = total > 0 ? static_cast<int>(kBarWidth * done / total) : 0;
   return "[" + std::string(static_cast<std::size_t>(full), '#') +
          std::string(static_cast<std::size_t>(kBarWidth - full), '.') + "]";
 }
@@ -32,8 +38,8 @@ std::string duration_text(std::int64_t seconds) {
   return fmt::format("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
-Progress::Progress(std::ostream& out, bool terminal, bool every_trial)
-    : out_(out), terminal_(terminal), every_trial_(every_trial) {}
+Progress::Progress(std::ostream& out, bool terminal, bool every_trial, std::string command)
+    : out_(out), terminal_(terminal), every_trial_(every_trial), command_(std::move(command)) {}
 
 Progress::~Progress() { clear(); }
 
@@ -51,14 +57,14 @@ void Progress::clear() {
 
 void Progress::note(const std::string& sentence) {
   clear();
-  out_ << "tern bench: " << sentence << std::endl;
+  out_ << command_ << ": " << sentence << std::endl;
 }
 
 void Progress::phase(const std::string& doing) {
   if (terminal_) {
     draw(doing + " ...");
   } else if (every_trial_) {
-    out_ << "tern bench: " << doing << std::endl;
+    out_ << command_ << ": " << doing << std::endl;
   }
 }
 
@@ -67,16 +73,29 @@ void Progress::step(const StudyStep& step, std::int64_t elapsed_ns) {
       fmt::format("{} {}, pair {}/{}", step.test, step.subject, step.pair + 1, step.pairs);
   const std::string left = time_left(step, elapsed_ns);
   if (terminal_) {
-    draw(fmt::format("{} {}/{} {} {}", bar(step.done, step.total), step.done, step.total, left,
-                     what));
+    draw(fmt::format("{} {}/{} {} {}",
+                     bar(static_cast<std::size_t>(step.done), static_cast<std::size_t>(step.total)),
+                     step.done, step.total, left, what));
   } else if (every_trial_) {
-    out_ << fmt::format("tern bench: {}/{} {}, {}", step.done + 1, step.total, what, left)
+    out_ << fmt::format("{}: {}/{} {}, {}", command_, step.done + 1, step.total, what, left)
          << std::endl;
   } else if (step.test != last_test_) {
-    out_ << fmt::format("tern bench: {}/{} {}, {}", step.done + 1, step.total, step.test, left)
+    out_ << fmt::format("{}: {}/{} {}, {}", command_, step.done + 1, step.total, step.test, left)
          << std::endl;
   }
   last_test_ = step.test;
+}
+
+void Progress::item(const std::string& what, std::size_t done, std::size_t total,
+                    std::size_t done_here, std::int64_t elapsed_ns) {
+  const std::string left = time_left(static_cast<double>(elapsed_ns), done_here, total - done);
+  const std::size_t tenth = total > 0 ? done * 10 / total : 0;
+  if (terminal_) {
+    draw(fmt::format("{} {}/{} {} {}", bar(done, total), done, total, left, what));
+  } else if (every_trial_ || tenth != last_tenth_) {
+    out_ << fmt::format("{}: {}/{} {}, {}", command_, done + 1, total, what, left) << std::endl;
+  }
+  last_tenth_ = tenth;
 }
 
 }  // namespace tern::harness

@@ -1,5 +1,5 @@
 #pragma once
-// Progress of a study for whoever watches: one bar with the time left on a terminal, a few plain
+// Progress of a run for whoever watches: one bar with the time left on a terminal, a few plain
 // lines elsewhere (a log wants no carriage returns). Goes to stderr; stdout carries results only.
 
 #include <cstdint>
@@ -12,8 +12,9 @@ namespace tern::harness {
 
 class Progress {
  public:
-  // every_trial: without a terminal, one line per trial instead of one per test.
-  Progress(std::ostream& out, bool terminal, bool every_trial);
+  // every_trial: without a terminal, one line per trial (or item) instead of one per test (or
+  // tenth). command: begins every line of a log.
+  Progress(std::ostream& out, bool terminal, bool every_trial, std::string command = "tern bench");
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -26,6 +27,9 @@ class Progress {
 
   // elapsed_ns: since the first trial began.
   void step(const StudyStep& step, std::int64_t elapsed_ns);
+  // Item `done` of `total` begins. `done_here` of them were done in elapsed_ns, the others before.
+  void item(const std::string& what, std::size_t done, std::size_t total, std::size_t done_here,
+            std::int64_t elapsed_ns);
   void clear();  // removes the bar
 
  private:
@@ -34,6 +38,8 @@ class Progress {
   std::ostream& out_;
   bool terminal_;
   bool every_trial_;
+  std::string command_;
+  std::size_t last_tenth_ = ~std::size_t{0};
   std::size_t drawn_ = 0;  // columns on the screen
   std::string last_test_;
 };

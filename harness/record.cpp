@@ -94,6 +94,10 @@ void check_document(const json& document) {
     require(document.contains(key) && document[key].is_array(),
             fmt::format("expected an array in \"{}\"", key));
   }
+  for (const json& eval : document["evals"]) {
+    require(eval.is_object(),
+            std::string("expected objects in \"evals\", got ") + eval.type_name());
+  }
 }
 
 json to_json(const std::vector<energy::CounterValue>& counters) {
@@ -119,6 +123,22 @@ energy::Status parse_status(const std::string& text) {
 
 constexpr double kMicrojoulesPerJoule = 1e6;
 
+std::vector<energy::CounterValue> counters_from_json(const json& object) {
+  std::vector<energy::CounterValue> counters;
+  for (const auto& [name, fields] : object.items()) {
+    energy::CounterValue counter;
+    counter.name = name;
+    counter.measured = fields.contains("value");
+    if (counter.measured) counter.value = fields.at("value").get<double>();
+    counter.running_share = fields.value("running_share", 0.0);
+    counter.why = fields.value("why", "");
+    counters.push_back(std::move(counter));
+  }
+  return counters;
+}
+
+}  // namespace
+
 energy::EnergyDelta energy_from_json(const json& object) {
   energy::EnergyDelta delta;
   delta.status = parse_status(object.at("status").get<std::string>());
@@ -140,22 +160,6 @@ energy::EnergyDelta energy_from_json(const json& object) {
   }
   return delta;
 }
-
-std::vector<energy::CounterValue> counters_from_json(const json& object) {
-  std::vector<energy::CounterValue> counters;
-  for (const auto& [name, fields] : object.items()) {
-    energy::CounterValue counter;
-    counter.name = name;
-    counter.measured = fields.contains("value");
-    if (counter.measured) counter.value = fields.at("value").get<double>();
-    counter.running_share = fields.value("running_share", 0.0);
-    counter.why = fields.value("why", "");
-    counters.push_back(std::move(counter));
-  }
-  return counters;
-}
-
-}  // namespace
 
 json to_json(const energy::EnergyDelta& energy) {
   const bool measured = energy.status != energy::Status::kNotMeasured;

@@ -45,5 +45,6 @@ class Record {
 nlohmann::json to_json(const Trial& trial);
 Trial trial_from_json(const nlohmann::json& json);
 nlohmann::json to_json(const energy::EnergyDelta& energy);
+energy::EnergyDelta energy_from_json(const nlohmann::json& json);
 
 }  // namespace tern::harness

@@ -26,7 +26,7 @@ constexpr const char* kMigrations[] = {
     "  id TEXT PRIMARY KEY,"
     "  created TEXT NOT NULL,"
     "  status TEXT NOT NULL,"
-    "  document TEXT NOT NULL"  // without trials
+    "  document TEXT NOT NULL"  // without trials and evaluated items
     ") WITHOUT ROWID;"
     "CREATE INDEX records_created ON records (created);"
     "CREATE TABLE trials ("
@@ -34,6 +34,14 @@ constexpr const char* kMigrations[] = {
     "  order_index INTEGER NOT NULL,"
     "  document TEXT NOT NULL,"
     "  PRIMARY KEY (record_id, order_index)"
+    ") WITHOUT ROWID;",
+
+    "CREATE TABLE eval_items ("
+    "  record_id TEXT NOT NULL REFERENCES records (id),"
+    "  eval INTEGER NOT NULL,"  // index in the document's evals
+    "  doc_id INTEGER NOT NULL,"
+    "  document TEXT NOT NULL,"
+    "  PRIMARY KEY (record_id, eval, doc_id)"
     ") WITHOUT ROWID;",
 };
 constexpr std::int64_t kVersion = std::size(kMigrations);
@@ -86,9 +94,18 @@ void refuse_foreign(Database& database) {
                           database.name()));
 }
 
-json without_trials(const Record& record) {
+// Whether the items of an entry of evals[] are kept in rows of their own. What a record from
+// elsewhere has in another form stays in its document.
+bool has_items(const json& eval) {
+  return eval.is_object() && eval.contains("items") && eval["items"].is_array();
+}
+
+json without_samples(const Record& record) {
   json document = record.document();
   document["trials"] = json::array();
+  for (json& eval : document["evals"]) {
+    if (has_items(eval)) eval["items"] = json::array();
+  }
   return document;
 }
 
@@ -139,8 +156,25 @@ struct RecordStore::Impl {
     insert.bind(3, text_of(trial)).step();
   }
 
+  void insert_eval_item(const std::string& record_id, std::size_t eval, const json& item) {
+    if (!item.is_object() || !item.contains("doc_id") || !item["doc_id"].is_number_integer()) {
+      throw Error(
+          fmt::format("record {}: expected an integer in \"doc_id\" of every item of evals[{}]",
+                      record_id, eval));
+    }
+    const std::int64_t doc_id = item["doc_id"];
+    Statement insert(database,
+                     "INSERT OR IGNORE INTO eval_items (record_id, eval, doc_id, document) "
+                     "VALUES (?1, ?2, ?3, ?4)");
+    insert.bind(1, record_id).bind(2, static_cast<std::int64_t>(eval)).bind(3, doc_id);
+    insert.bind(4, text_of(item)).step();
+    if (database.changes() == 1) return;
+    throw Error(fmt::format("{}: record {} has document {} of evals[{}] already", database.name(),
+                            record_id, doc_id, eval));
+  }
+
   bool insert_record(const Record& record) {
-    const json document = without_trials(record);
+    const json document = without_samples(record);
     Statement insert(database,
                      "INSERT OR IGNORE INTO records (id, created, status, document) "
                      "VALUES (?1, ?2, ?3, ?4)");
@@ -158,6 +192,50 @@ struct RecordStore::Impl {
     while (rows.step()) {
       ++summary.trials;
       add_name(summary.tests, seen, rows.text(0));
+    }
+  }
+
+  void describe_evals(const json& document, RecordSummary& summary) {
+    std::set<std::string> seen;
+    for (const json& eval : document.at("evals")) {
+      add_name(summary.tests, seen, string_at(eval, "task"));
+    }
+    Statement count(database, "SELECT count(*) FROM eval_items WHERE record_id = ?1");
+    count.bind(1, summary.id);
+    if (count.step()) summary.eval_items = static_cast<int>(count.integer(0));
+  }
+
+  void load_samples(const std::string& record_id, json& document) {
+    Statement trials(database,
+                     "SELECT document FROM trials WHERE record_id = ?1 ORDER BY order_index");
+    trials.bind(1, record_id);
+    while (trials.step()) document["trials"].push_back(json::parse(trials.text(0)));
+    Statement items(database,
+                    "SELECT eval, document FROM eval_items WHERE record_id = ?1 "
+                    "ORDER BY eval, doc_id");
+    items.bind(1, record_id);
+    while (items.step()) {
+      const auto eval = static_cast<std::size_t>(items.integer(0));
+      if (eval < document["evals"].size() && has_items(document["evals"][eval])) {
+        document["evals"][eval]["items"].push_back(json::parse(items.text(1)));
+      }
+    }
+  }
+
+  void insert_samples(const Record& record) {
+    std::set<std::int64_t> seen;
+    for (const json& trial : record.document().at("trials")) {
+      const std::int64_t order_index = trial.at("order_index");
+      if (!seen.insert(order_index).second) {
+        throw Error(
+            fmt::format("record {}: two trials have the order_index {}", record.id(), order_index));
+      }
+      insert_trial(record.id(), trial);
+    }
+    const json& evals = record.document().at("evals");
+    for (std::size_t i = 0; i < evals.size(); ++i) {
+      if (!has_items(evals[i])) continue;
+      for (const json& item : evals[i]["items"]) insert_eval_item(record.id(), i, item);
     }
   }
 };
@@ -200,8 +278,13 @@ void RecordStore::append(const std::string& record_id, const Trial& trial) {
   impl_->insert_trial(record_id, to_json(trial));
 }
 
+void RecordStore::append_eval_item(const std::string& record_id, std::size_t eval,
+                                   const json& item) {
+  impl_->insert_eval_item(record_id, eval, item);
+}
+
 void RecordStore::finish(const Record& record) {
-  const json document = without_trials(record);
+  const json document = without_samples(record);
   Statement update(impl_->database, "UPDATE records SET status = ?2, document = ?3 WHERE id = ?1");
   update.bind(1, record.id()).bind(2, document.at("status").get<std::string>());
   update.bind(3, text_of(document)).step();
@@ -219,8 +302,10 @@ std::vector<RecordSummary> RecordStore::list() const {
     summary.id = rows.text(0);
     summary.created = rows.text(1);
     summary.status = rows.text(2);
-    describe(json::parse(rows.text(3)), summary);
+    const json document = json::parse(rows.text(3));
+    describe(document, summary);
     impl_->describe_trials(summary);
+    impl_->describe_evals(document, summary);
     summaries.push_back(std::move(summary));
   }
   return summaries;
@@ -239,25 +324,14 @@ std::optional<Record> RecordStore::load(const std::string& id) const {
     throw Error(fmt::format("the id \"{}\" is ambiguous: {} and {} begin with it", id, whole_id,
                             records.text(0)));
   }
-  Statement trials(impl_->database,
-                   "SELECT document FROM trials WHERE record_id = ?1 ORDER BY order_index");
-  trials.bind(1, whole_id);
-  while (trials.step()) document["trials"].push_back(json::parse(trials.text(0)));
+  impl_->load_samples(whole_id, document);
   return Record::parse(text_of(document));
 }
 
 bool RecordStore::import(const Record& record) {
   Transaction transaction(impl_->database);
   if (!impl_->insert_record(record)) return false;
-  std::set<std::int64_t> seen;
-  for (const json& trial : record.document().at("trials")) {
-    const std::int64_t order_index = trial.at("order_index");
-    if (!seen.insert(order_index).second) {
-      throw Error(
-          fmt::format("record {}: two trials have the order_index {}", record.id(), order_index));
-    }
-    impl_->insert_trial(record.id(), trial);
-  }
+  impl_->insert_samples(record);
   transaction.commit();
   return true;
 }

@@ -1,7 +1,7 @@
 #pragma once
-// Records in one SQLite file (WAL). A run is begun before its first trial and each trial is
-// committed as it finishes, so a killed process loses at most the trial in flight and the file
-// always opens.
+// Records in one SQLite file (WAL). A run is begun before its first trial or evaluated item, and
+// each is committed as it finishes, so a killed process loses at most the one in flight and the
+// file always opens.
 
 #include <filesystem>
 #include <memory>
@@ -14,8 +14,9 @@
 namespace tern::harness {
 
 struct RecordSummary {
-  std::string id, created, status, models, tests, machine;
+  std::string id, created, status, models, tests, machine;  // tests: and tasks
   int trials = 0;
+  int eval_items = 0;
 };
 
 class RecordStore {
@@ -29,9 +30,12 @@ class RecordStore {
   // $XDG_DATA_HOME/tern/tern.db, or ~/.local/share/tern/tern.db.
   static std::filesystem::path default_path();
 
-  void begin(const Record& record);  // the document without trials
+  void begin(const Record& record);  // the document without trials and evaluated items
   void append(const std::string& record_id, const Trial& trial);
-  void finish(const Record& record);  // everything but trials again
+  // An item of evals[eval] (an object with an integer "doc_id"). Throws Error when that document is
+  // there already: no item counts twice.
+  void append_eval_item(const std::string& record_id, std::size_t eval, const nlohmann::json& item);
+  void finish(const Record& record);  // everything but trials and evaluated items again
 
   std::vector<RecordSummary> list() const;  // newest first
   // id: whole, or a prefix that names one record. nullopt when none; Error when ambiguous.

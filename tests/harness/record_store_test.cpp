@@ -169,7 +169,7 @@ TEST_CASE("a store of a newer version is refused and left as it is") {
   { RecordStore store(folder / "t.db"); }
   sql(folder / "t.db", "PRAGMA user_version = 99");
   CHECK_THROWS_WITH(RecordStore(folder / "t.db"), Contains("newer tern") && Contains("99"));
-  sql(folder / "t.db", "PRAGMA user_version = 1");
+  sql(folder / "t.db", "PRAGMA user_version = 2");
   CHECK_NOTHROW(RecordStore(folder / "t.db"));
 }
 

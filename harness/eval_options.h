@@ -1,0 +1,50 @@
+#pragma once
+// The command line of `tern eval`: lm_eval's words for what is asked, llama-bench's for how it
+// runs. Reading it checks every value; it loads and writes nothing.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/attention/attention.h"
+
+namespace tern::harness {
+
+enum class EvalMode { kRun, kScoreResponses, kPrintPrompts };
+
+struct EvalOptions {
+  EvalMode mode = EvalMode::kRun;
+  std::vector<std::string> tasks;
+  std::optional<double> limit;  // documents per task; below 1: that share of them
+  std::optional<int> num_fewshot;
+  std::string model;
+  std::string tokenizer;            // empty: the model's own
+  std::filesystem::path data;       // empty: looked for
+  std::filesystem::path responses;  // kScoreResponses
+  std::filesystem::path db;         // empty: the default store
+  bool fp16_twin = false;
+  bool resume = false;
+  bool json = false;
+  bool log_samples = false;
+  bool require_energy = false;
+  bool progress = false;  // one line per item where there is no terminal
+  int threads = 0;        // 0: physical cores
+  int context = 0;        // 0: the model's, at most kDefaultEvalContext
+  int ubatch = 0;
+  std::string kernels;  // empty: the best row
+  kernels::CacheType cache_k = kernels::CacheType::kF16;
+  kernels::CacheType cache_v = kernels::CacheType::kF16;
+};
+
+// Few models were trained further, and a cache for more would take memory that no task here needs.
+inline constexpr int kDefaultEvalContext = 4096;
+
+// nullopt when help was asked for and printed. Throws Error (exit code 2).
+std::optional<EvalOptions> parse_eval_options(const std::vector<std::string>& args);
+
+// Documents of a task of `size` that a limit leaves: all, the first N, or that share rounded up, as
+// lm_eval does.
+std::size_t limited(std::size_t size, const std::optional<double>& limit) noexcept;
+
+}  // namespace tern::harness

@@ -1,0 +1,52 @@
+#pragma once
+// The evaluation part of a record: what is known before the first item, the items, and the way back
+// from an unfinished record to a run that goes on.
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/thread_pool.h"
+#include "harness/bench_record.h"
+#include "harness/eval_run.h"
+#include "harness/record.h"
+#include "harness/record_store.h"
+
+namespace tern::harness {
+
+// Everything that decides an evaluation's answers and how they were timed: two runs with the same
+// identity ask the same questions of the same model in the same way.
+struct EvalIdentity {
+  const engine::Model* model = nullptr;
+  std::string subject;  // "ternary", "baseline", "float"
+  bool fp16_twin = false;
+  const std::vector<FileDigest>* files = nullptr;      // of the model; null: synthetic
+  const std::vector<FileDigest>* tokenizer = nullptr;  // null: the model's own
+  std::string tokenizer_description;
+  std::int64_t context = 0;
+  std::int64_t ubatch = 0;
+  std::string type_k, type_v;
+  std::string kernels;
+  int threads = 0;
+  std::optional<double> limit;  // as given
+};
+
+nlohmann::json identity_json(const EvalIdentity& identity, const std::vector<TaskRun>& runs);
+
+Record begin_eval_record(const EvalIdentity& identity, const std::vector<TaskRun>& runs,
+                         const engine::ThreadPool& pool);
+
+nlohmann::json to_json(const EvalItem& item);
+// The answer is read back and scored again by the task. Throws Error when the item cannot be read.
+EvalItem eval_item_from_json(const nlohmann::json& json, const evals::Task& task);
+
+// The newest unfinished evaluation with this identity, its items put into `runs`. Otherwise
+// nullopt, and `why_not` says what there is.
+std::optional<Record> resume_eval(const RecordStore& store, const nlohmann::json& identity,
+                                  std::vector<TaskRun>& runs, std::string& why_not);
+
+// The finished items into the record's evals[], where the store's copy has them row by row.
+void put_items(Record& record, const std::vector<TaskRun>& runs);
+
+}  // namespace tern::harness
