@@ -46,7 +46,7 @@ Regex::Regex(std::string_view pattern) : pattern_(pattern), code_(compile(patter
 
 Regex::~Regex() { pcre2_code_free(code_); }
 
-// After an empty match Python looks for another, not empty, at the same place before it moves on.
+// After an empty match the next may begin at the same place, but must not be empty there again.
 template <typename Visit>
 void Regex::each_match(std::string_view text, Visit visit) const {
   const MatchData match(pcre2_match_data_create_from_pattern(code_, nullptr),
@@ -56,12 +56,7 @@ void Regex::each_match(std::string_view text, Visit visit) const {
   while (start <= text.size()) {
     const int found =
         pcre2_match(code_, bytes(text), text.size(), start, options, match.get(), nullptr);
-    if (found == PCRE2_ERROR_NOMATCH) {
-      if (options == 0) return;
-      options = 0;
-      ++start;
-      continue;
-    }
+    if (found == PCRE2_ERROR_NOMATCH) return;
     if (found < 0) {
       throw Error("pattern " + pattern_ + ": gave up on a text of " + std::to_string(text.size()) +
                   " bytes (PCRE2 error " + std::to_string(found) + ")");
@@ -69,7 +64,7 @@ void Regex::each_match(std::string_view text, Visit visit) const {
     const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(match.get());
     visit(ends, found);
     start = ends[1];
-    options = ends[0] == ends[1] ? PCRE2_NOTEMPTY_ATSTART | PCRE2_ANCHORED : 0;
+    options = ends[0] == ends[1] ? PCRE2_NOTEMPTY_ATSTART : 0;
   }
 }
 

@@ -106,6 +106,9 @@ TEST_CASE("gsm8k: two filters judge an answer") {
   CHECK(matches(scored(0, "#### 5, of 7")) == std::vector<double>{1, 0});
   CHECK(matches(scored(1, "#### $2400")) == std::vector<double>{0, 1});
   CHECK(matches(scored(1, "#### 2400.")) == std::vector<double>{1, 1});
+  CHECK(matches(scored(0, "5.")) == std::vector<double>{0, 1});
+  CHECK(matches(scored(0, "It is 5 $ .")) == std::vector<double>{0, 1});  // one sign is no number
+  CHECK(matches(scored(0, "It is -5")) == std::vector<double>{0, 0});
   CHECK(matches(scored(1, "")) == std::vector<double>{0, 0});
   const ItemResult result = scored(1, "say 2,400.");
   CHECK(result.doc_id == 1);

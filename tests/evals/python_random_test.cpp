@@ -53,5 +53,19 @@ TEST_CASE("samples, from a small population and from a large one") {
   CHECK(random.sample(3, 0) == Indices{});
 }
 
+// Each way draws something else from these seeds, so the threshold between them shows.
+TEST_CASE("the way of drawing changes at Python's own sizes") {
+  CHECK(PythonRandom(2).sample(21, 5) == Indices{1, 2, 19, 11, 5});
+  CHECK(PythonRandom(2).sample(22, 5) == Indices{1, 2, 11, 5, 21});
+  CHECK(PythonRandom(5).sample(85, 6) == Indices{79, 32, 45, 67, 3, 59});
+  CHECK(PythonRandom(2).sample(86, 6) == Indices{7, 11, 10, 46, 21, 85});
+  CHECK(PythonRandom(2).sample(277, 22) == Indices{28,  46,  43,  184, 86,  157, 128, 108,
+                                                   18,  81,  220, 201, 260, 190, 227, 257,
+                                                   137, 268, 14,  186, 238, 163});
+  CHECK(PythonRandom(2).sample(278, 22) == Indices{28,  46, 43,  184, 86,  157, 128, 108,
+                                                   18,  81, 220, 201, 260, 190, 227, 257,
+                                                   137, 14, 186, 238, 163, 194});
+}
+
 }  // namespace
 }  // namespace tern::tests
