@@ -19,6 +19,7 @@ constexpr Command kCommands[] = {
     {"eval", "accuracy: gsm8k, piqa, with the joules of every question", run_eval},
     {"machine", "this machine, and which kernels, meters and counters work here", run_machine},
     {"model", "inspect a model, write a synthetic one, logits, generate", run_model},
+    {"serve", "the dashboard: stored runs in a browser", run_serve},
     {"store", "the kept results: list, show, export, import", run_store},
 };
 

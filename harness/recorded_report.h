@@ -1,0 +1,21 @@
+#pragma once
+// The report of a benchmark, rebuilt from its record: the same figures that `tern bench` printed,
+// derived again from the raw trials. Refuses nothing: what a record does not say stays empty.
+
+#include <optional>
+#include <string>
+
+#include "harness/record.h"
+#include "harness/report/bench_report.h"
+
+namespace tern::harness {
+
+// "pp512", "tg128", "pp512+tg128", each with " @ d512" or without; nullopt for another program's
+// name.
+std::optional<TestCase> parse_test_name(const std::string& name);
+
+// The tests of the record's trials in the order they ran. Trials whose test has another name are
+// left out; a note of the report says so.
+BenchReport recorded_report(const Record& record);
+
+}  // namespace tern::harness

@@ -1,0 +1,274 @@
+#include "harness/store_source.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
+
+#include "harness/record.h"
+#include "harness/record_store.h"
+#include "harness/recorded_report.h"
+#include "tests/harness/sample_trials.h"
+#include "tests/support/catch.h"
+
+using namespace tern::harness;
+using nlohmann::json;
+
+namespace {
+
+class StoreFile {
+ public:
+  StoreFile() {
+    static int number = 0;
+    folder_ = std::filesystem::temp_directory_path() /
+              ("tern-source-" + std::to_string(::getpid()) + "-" + std::to_string(number++));
+    std::filesystem::create_directories(folder_);
+  }
+  ~StoreFile() { std::filesystem::remove_all(folder_); }
+  std::filesystem::path path() const { return folder_ / "t.db"; }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+Record two_subjects() {
+  Record record = Record::begin("scalar");
+  record.document()["subjects"] = {{{"name", "ternary"}, {"model", "synth:tiny"}},
+                                   {{"name", "baseline"}, {"model", "synth:tiny"}}};
+  record.document()["machine"]["cpu"]["name"] = "a CPU";
+  return record;
+}
+
+// Two pairs of tg128: the first subject takes 1 s, the other one 2 s and 4 s.
+Record paired_record(Trial (*make)(int)) {
+  Record record = two_subjects();
+  for (int i = 0; i < 4; ++i) {
+    Trial trial = make(i);
+    trial.test = "tg128";
+    trial.elapsed_ns = trial.subject == "ternary" ? 1'000'000'000 : 1'000'000'000LL << (1 + i / 2);
+    record.add(trial);
+  }
+  record.finish("ok", {});
+  return record;
+}
+
+json run_of(StoreSource& source, const std::string& id) {
+  const auto text = source.run(id);
+  REQUIRE(text.has_value());
+  return json::parse(*text);
+}
+
+json page_of(StoreSource& source, std::size_t offset = 0) {
+  return json::parse(source.runs(offset));
+}
+
+}  // namespace
+
+TEST_CASE("test names are read back", "[store_source]") {
+  for (const char* name :
+       {"pp512", "tg128", "pp8+tg2", "tg128 @ d512", "pp512 @ d1", "pp1+tg1 @ d7"}) {
+    CAPTURE(name);
+    const auto test = parse_test_name(name);
+    REQUIRE(test.has_value());
+    CHECK(test->name() == name);
+  }
+  for (const char* name : {"", "pp", "tg", "pp-1", "pp007", "tg128 ", "tg128 @ d", "tg128@ d5",
+                           "xpp1", "pp99999999999", "tg128 @ d0", "prefill"}) {
+    CAPTURE(name);
+    CHECK_FALSE(parse_test_name(name).has_value());
+  }
+}
+
+TEST_CASE("a store that is not there is empty and stays away", "[store_source]") {
+  const StoreFile file;
+  StoreSource source(file.path());
+  CHECK(page_of(source) == json{{"total", 0}, {"offset", 0}, {"runs", json::array()}});
+  CHECK_FALSE(source.run("01").has_value());
+  CHECK_FALSE(std::filesystem::exists(file.path()));
+}
+
+TEST_CASE("a run with joules: ratio, interval and saving are derived", "[store_source]") {
+  const StoreFile file;
+  const Record record = paired_record(measured_trial);
+  RecordStore(file.path()).import(record);
+  StoreSource source(file.path());
+  const json run = run_of(source, record.id());
+  CHECK(run.at("id") == record.id());
+  CHECK(run.at("machine").at("cpu").at("name") == "a CPU");
+  REQUIRE(run.at("tests").size() == 1);
+  const json& test = run["tests"][0];
+  CHECK(test.at("test") == "tg128");
+  const json& speed = test.at("comparison").at("tokens_per_s");
+  CHECK(speed.at("value").get<double>() == Approx(std::sqrt(8.0)));
+  CHECK(speed.at("pairs") == 2);
+  CHECK(speed.at("low").get<double>() < speed.at("value").get<double>());
+  // Every trial used the same joules for the same tokens.
+  CHECK(test["comparison"].at("j_per_token").at("value").get<double>() == Approx(1.0));
+  CHECK(test["comparison"].at("energy_saved").get<double>() == Approx(0.0).margin(1e-12));
+  const json& row = test.at("rows").at(1);
+  CHECK(row.at("subject") == "baseline");
+  CHECK(row.at("tokens_per_s").get<double>() == Approx((64.0 + 32.0) / 2));
+  CHECK(row.at("logits_hash") == "0123456789abcdef");
+  CHECK(row.at("energy").at("j_per_token").get<double>() == Approx(84.25 / 128));
+  REQUIRE(run.at("trials").size() == 4);
+  const json& trial = run["trials"][3];
+  CHECK(trial.at("order_index") == 3);
+  CHECK(trial.at("tokens_per_s").get<double>() == Approx(32.0));
+  CHECK(trial.at("energy").at("joules").get<double>() == Approx(84.25));
+}
+
+TEST_CASE("a run without joules has the reason and no number", "[store_source]") {
+  const StoreFile file;
+  const Record record = paired_record(unmeasured_trial);
+  RecordStore(file.path()).import(record);
+  StoreSource source(file.path());
+  const json run = run_of(source, record.id());
+  const json& test = run.at("tests").at(0);
+  CHECK(test.at("comparison").at("why_no_j_per_token") == "powercap: no such folder");
+  CHECK_FALSE(test["comparison"].contains("j_per_token"));
+  CHECK_FALSE(test["comparison"].contains("energy_saved"));
+  const json nothing = {{"status", "not_measured"}, {"why", "powercap: no such folder"}};
+  for (const json& row : test.at("rows")) CHECK(row.at("energy") == nothing);
+  for (const json& trial : run.at("trials")) CHECK(trial.at("energy") == nothing);
+}
+
+TEST_CASE("one pair, one subject, an unknown test and no trials", "[store_source]") {
+  const StoreFile file;
+  RecordStore store(file.path());
+  StoreSource source(file.path());
+
+  Record one_pair = two_subjects();
+  one_pair.add(measured_trial(0));
+  one_pair.add(measured_trial(1));
+  store.import(one_pair);
+  const json ratio =
+      run_of(source, one_pair.id()).at("tests").at(0).at("comparison").at("tokens_per_s");
+  CHECK(ratio.at("pairs") == 1);
+  CHECK_FALSE(ratio.contains("low"));
+  CHECK(ratio.at("why_no_interval") == "one pair gives no interval");
+
+  Record alone = Record::begin("scalar");
+  alone.document()["subjects"] = {{{"name", "ternary"}}};
+  alone.add(measured_trial(0));
+  store.import(alone);
+  const json test = run_of(source, alone.id()).at("tests").at(0);
+  CHECK_FALSE(test.contains("comparison"));
+  CHECK(test.at("why_no_comparison").get<std::string>().find("one subject") != std::string::npos);
+
+  Record foreign = two_subjects();
+  Trial trial = measured_trial(0);
+  trial.test = "prefill";
+  foreign.add(trial);
+  store.import(foreign);
+  const json run = run_of(source, foreign.id());
+  CHECK(run.at("tests").empty());
+  CHECK(run.at("trials").size() == 1);
+  CHECK(run.at("notes").at(0).get<std::string>().find("\"prefill\"") != std::string::npos);
+
+  const Record empty = two_subjects();
+  store.import(empty);
+  CHECK(run_of(source, empty.id()).at("tests").empty());
+  CHECK(run_of(source, empty.id()).at("status") == "running");
+}
+
+TEST_CASE("scores are derived from the items", "[store_source]") {
+  const StoreFile file;
+  Record record = two_subjects();
+  const json energy = to_json(measured_trial(0).energy);
+  json items = json::array();
+  for (int doc = 0; doc < 4; ++doc) {
+    items.push_back(
+        {{"doc_id", doc},
+         {"elapsed_ns", 2'000'000'000},
+         {"energy", energy},
+         {"results", {{{"filter", "none"}, {"metrics", {{"acc", doc == 0 ? 0 : 1}}}}}}});
+  }
+  const json no_energy = {{"status", "not_measured"}, {"why", "no meter"}};
+  json unmetered = items;
+  unmetered[2]["energy"] = no_energy;
+  record.document()["evals"] = {{{"task", "piqa"}, {"documents", 4}, {"items", items}},
+                                {{"task", "piqa"}, {"items", unmetered}},
+                                {{"task", "other"}, {"items", json::array()}},
+                                {{"result", "in a form of its own"}}};
+  RecordStore(file.path()).import(record);
+  StoreSource source(file.path());
+  const json evals = run_of(source, record.id()).at("evals");
+  REQUIRE(evals.size() == 4);
+  CHECK(evals[0].at("items") == 4);
+  const json& score = evals[0].at("scores").at(0);
+  CHECK(score.at("metric") == "acc");
+  CHECK(score.at("value").get<double>() == Approx(0.75));
+  CHECK(score.at("stderr").get<double>() == Approx(0.25));
+  CHECK(evals[0].at("s_per_question").get<double>() == Approx(2.0));
+  CHECK(evals[0].at("energy").at("j_per_question").get<double>() == Approx(84.25));
+  CHECK(evals[1].at("energy") == no_energy);
+  CHECK(evals[2].at("scores").empty());
+  CHECK(evals[3].at("task") == "unknown");
+  CHECK(evals[3].at("scores").empty());
+}
+
+TEST_CASE("the list is newest first, in pages, and follows the store", "[store_source]") {
+  const StoreFile file;
+  StoreSource source(file.path());
+  RecordStore store(file.path());
+  Record running = two_subjects();
+  store.begin(running);
+  CHECK(page_of(source).at("runs").at(0).at("ratios").empty());
+  // Trials of a run that goes on are seen, though the list was asked for before.
+  for (int i = 0; i < 4; ++i) store.append(running.id(), measured_trial(i));
+  json entry = page_of(source).at("runs").at(0);
+  CHECK(entry.at("trials") == 4);
+  CHECK(entry.at("ratios").at(0).at("tokens_per_s").at("pairs") == 2);
+  running.finish("ok", {});
+  store.finish(running);
+  entry = page_of(source).at("runs").at(0);
+  CHECK(entry.at("status") == "ok");
+  CHECK(entry == page_of(source).at("runs").at(0));  // from memory now
+
+  for (std::size_t i = 0; i < kRunsPerPage; ++i) store.import(two_subjects());
+  const json first = page_of(source);
+  CHECK(first.at("total") == kRunsPerPage + 1);
+  CHECK(first.at("runs").size() == kRunsPerPage);
+  const json second = page_of(source, kRunsPerPage);
+  REQUIRE(second.at("runs").size() == 1);
+  CHECK(second["runs"][0].at("id") == running.id());
+  CHECK(page_of(source, 100'000).at("runs").empty());
+}
+
+TEST_CASE("several threads read while another writes", "[store_source]") {
+  const StoreFile file;
+  RecordStore store(file.path());
+  StoreSource source(file.path());
+  Record record = two_subjects();
+  store.begin(record);
+  std::vector<std::size_t> last(3);
+  {
+    std::vector<std::jthread> readers;
+    for (std::size_t& seen : last) {
+      readers.emplace_back([&] {
+        for (int i = 0; i < 20; ++i) {
+          const json run = json::parse(source.run(record.id()).value());
+          seen = run.at("trials").size();
+          source.runs(0);
+        }
+      });
+    }
+    for (int i = 0; i < 40; ++i) store.append(record.id(), measured_trial(i));
+  }
+  for (const std::size_t seen : last) CHECK(seen <= 40);
+  CHECK(run_of(source, record.id()).at("trials").size() == 40);
+}
+
+TEST_CASE("the golden record can be shown", "[store_source]") {
+  std::ifstream stream(TERN_SOURCE_DIR "/tests/golden/record_v1.json");
+  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  const json run = json::parse(run_json(Record::parse(text)));
+  CHECK(run.at("trials").size() == 4);
+  CHECK(run.at("tests").at(0).at("rows").at(0).at("energy").at("status") == "measured");
+  // One side of each pair lacks a meter's reading, so no joules are compared.
+  CHECK_FALSE(run["tests"][0].at("comparison").contains("j_per_token"));
+}
