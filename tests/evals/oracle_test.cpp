@@ -99,12 +99,14 @@ TEST_CASE("vectors: the metric and the stop strings") {
   for (const json& line : lines(vectors("exact_match_cases.jsonl"))) {
     INFO(line.dump());
     CHECK(exact_number_match(line.at("prediction").get<std::string>(),
-                             line.at("reference").get<std::string>()) == line.at("score"));
+                             line.at("reference").get<std::string>()) ==
+          line.at("score").get<double>());
   }
   for (const json& line : lines(vectors("postprocess_cases.jsonl"))) {
     INFO(line.dump());
     CHECK(cut_at_stops(line.at("generation").get<std::string>(),
-                       line.at("stop").get<std::vector<std::string>>()) == line.at("result"));
+                       line.at("stop").get<std::vector<std::string>>()) ==
+          line.at("result").get<std::string>());
   }
 }
 
@@ -177,8 +179,8 @@ TEST_CASE("vectors: scores of piqa") {
     const ItemResult result = task->score(line.at("doc_id").get<std::size_t>(),
                                           ChoiceAnswer{{lls[0], false, 1}, {lls[1], false, 1}});
     INFO(line.dump());
-    CHECK(result.filters[0].metrics[0].value == line.at("acc"));
-    CHECK(result.filters[0].metrics[1].value == line.at("acc_norm"));
+    CHECK(result.filters[0].metrics[0].value == line.at("acc").get<double>());
+    CHECK(result.filters[0].metrics[1].value == line.at("acc_norm").get<double>());
     CHECK(task->target(line.at("doc_id").get<std::size_t>()) ==
           std::to_string(line.at("label").get<int>()));
   }
