@@ -48,7 +48,7 @@ struct Vocabulary {
 };
 
 constexpr int kMaxTokenId =
-    (1 << 22) - 1;  // no tokenizer comes near; bounds what a bad file can make us allocate
+    (1 << 20) - 1;  // no tokenizer comes near; bounds what a bad file can make us allocate
 
 // The readers. All throw Error: "<what> in <origin>: expected …, got …".
 Vocabulary vocabulary_of_gguf(const GgufFile& file);
