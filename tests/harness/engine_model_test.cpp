@@ -1,0 +1,283 @@
+#include "harness/engine_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "engine/thread_pool.h"
+#include "harness/error.h"
+#include "harness/options.h"
+#include "tests/harness/byte_tokenizer.h"
+#include "tests/support/catch.h"
+
+namespace tern::harness {
+namespace {
+
+using Catch::Matchers::Contains;
+using nlohmann::json;
+using Ids = std::vector<int>;
+
+const std::string kOracle = std::string(TERN_SOURCE_DIR) + "/../shared/oracle/";
+
+struct Setting {
+  int threads = 1;
+  std::int64_t ubatch = 512;
+  std::int64_t context = 256;
+};
+
+// synth:tiny behind the interface, with its own pool.
+struct Rig {
+  explicit Rig(Setting setting = {}, const std::atomic<bool>* stop = nullptr)
+      : pool({.threads = setting.threads, .pin = false}),
+        model(engine::Model::load("synth:tiny", kernels_row(""), pool)),
+        options{.context = setting.context, .ubatch = setting.ubatch},
+        language(model, std::make_shared<ByteTokenizer>(), pool, options, stop) {}
+
+  evals::Likelihood one(const std::string& context, const std::string& continuation) {
+    return language.log_likelihoods(context, std::vector{continuation}).front();
+  }
+
+  engine::ThreadPool pool;
+  std::shared_ptr<const engine::Model> model;
+  engine::SessionOptions options;
+  EngineModel language;
+};
+
+evals::GenerationLimits at_most(std::int64_t tokens) {
+  evals::GenerationLimits limits;
+  limits.max_tokens = tokens;
+  return limits;
+}
+
+std::vector<json> lines_of(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<json> lines;
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty()) lines.push_back(json::parse(line));
+  }
+  if (lines.empty()) WARN("no vectors at " << path);
+  return lines;
+}
+
+TEST_CASE("a prompt begins with BOS once") {
+  const ByteTokenizer tokenizer;
+  CHECK(encode_prompt(tokenizer, "x") == Ids{510, 'x'});
+  CHECK(encode_prompt(tokenizer, "<bos>x") == Ids{510, 'x'});
+  CHECK(encode_prompt(tokenizer, "") == Ids{510});
+}
+
+TEST_CASE("a pair is split as lm-evaluation-harness splits it") {
+  const ByteTokenizer tokenizer;
+  const auto pair = [&](const char* context, const char* continuation) {
+    const EncodedPair p = encode_pair(tokenizer, context, continuation);
+    return std::pair(p.context, p.continuation);
+  };
+  CHECK(pair("x", " y") == std::pair(Ids{510, 'x'}, Ids{' ', 'y'}));
+  CHECK(pair("x \n", "y") == std::pair(Ids{510, 'x'}, Ids{' ', '\n', 'y'}));
+  CHECK(pair("xa", "b") == std::pair(Ids{510, 'x', 'a'}, Ids{}));  // "ab" is one token
+  CHECK(pair("xa", "bc") == std::pair(Ids{510, 'x', 'a'}, Ids{'c'}));
+  CHECK(pair("", "y") == std::pair(Ids{510}, Ids{'y'}));
+  CHECK(pair("", "<bos>y") == std::pair(Ids{510}, Ids{'y'}));
+  CHECK(pair("<bos>x", "y") == std::pair(Ids{510, 'x'}, Ids{'y'}));
+}
+
+TEST_CASE("log-probabilities are those of a softmax, whatever the spread") {
+  const std::vector<float> logits = {1.5f, -2.25f, 8.0f, 7.875f, 0.0f};
+  double sum = 0;
+  for (const float x : logits) sum += std::exp(double{x} - 8.0);
+  for (int i = 0; i < 5; ++i) {
+    const double expected = double{logits[static_cast<std::size_t>(i)]} - 8.0 - std::log(sum);
+    CHECK(log_probability(logits, i) == Approx(expected).epsilon(1e-14));
+  }
+  const std::vector<float> far = {0.0f, -5000.0f, -1e30f};
+  CHECK(log_probability(far, 0) == 0.0);
+  CHECK(log_probability(far, 1) == -5000.0);
+}
+
+TEST_CASE("a likelihood is the sum over the continuation's tokens") {
+  Rig rig;
+  const std::string context = "Question: why?\nAnswer:";
+  const std::string continuation = " because ab";
+  const EncodedPair pair = encode_pair(ByteTokenizer(), context, continuation);
+  engine::Session session(rig.model, rig.pool, rig.options);
+  Ids tokens = pair.context;
+  tokens.insert(tokens.end(), pair.continuation.begin(), pair.continuation.end());
+  const auto first = std::ssize(pair.context);
+  double expected = 0;
+  session.prefill_all(tokens, [&](std::int64_t i, std::span<const float> logits) {
+    const std::int64_t next = i + 1;
+    if (next >= first && next < std::ssize(tokens)) {
+      expected += log_probability(logits, tokens[static_cast<std::size_t>(next)]);
+    }
+  });
+  const evals::Likelihood got = rig.one(context, continuation);
+  CHECK(got.log_likelihood == expected);
+  CHECK(got.tokens == std::ssize(pair.continuation));
+  CHECK(!got.greedy);
+  CHECK(expected < 0);
+}
+
+TEST_CASE("greedy means that every token was the most likely one") {
+  Rig rig;
+  engine::Session session(rig.model, rig.pool, rig.options);
+  const int top = engine::argmax(session.prefill(encode_prompt(ByteTokenizer(), "x")));
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string text(1, static_cast<char>(byte));
+    const EncodedPair pair = encode_pair(ByteTokenizer(), "x", text);
+    CHECK(rig.one("x", text).greedy == (pair.continuation == Ids{top}));
+  }
+}
+
+TEST_CASE("answers do not depend on the cache, on threads or on batches") {
+  const std::vector<std::string> contexts = {
+      "Question: a\nAnswer:", "Question: b\nAnswer:", "Question: b\nAnswer: and more", "x",
+      "Question: b\nAnswer:"};
+  const std::vector<std::string> continuations = {" one way", " one other way", " z"};
+  Rig kept;
+  for (const std::string& context : contexts) {
+    const auto together = kept.language.log_likelihoods(context, continuations);
+    const evals::Generation text = kept.language.generate(context, at_most(12));
+    for (const Setting setting : {Setting{}, Setting{.threads = 2}, Setting{.ubatch = 3}}) {
+      Rig fresh(setting);
+      for (std::size_t i = 0; i < continuations.size(); ++i) {
+        CHECK(fresh.one(context, continuations[i]).log_likelihood == together[i].log_likelihood);
+      }
+      CHECK(fresh.language.generate(context, at_most(12)).text == text.text);
+    }
+  }
+  CHECK(kept.language.counts().reused_tokens > 0);
+  Rig fresh;
+  fresh.one("x", "y");
+  CHECK(fresh.language.counts().reused_tokens == 0);
+}
+
+TEST_CASE("generation ends at a stop string, at the limit, and not before") {
+  Rig rig;
+  const evals::Generation all = rig.language.generate("Once", at_most(40));
+  REQUIRE(all.new_tokens == 40);
+  CHECK(all.prompt_tokens == 5);
+  CHECK(all.dropped_tokens == 0);
+  // Any piece of plain text in the middle will do as a stop string.
+  std::size_t at = 3;
+  while (at + 3 < all.text.size() &&
+         std::any_of(all.text.begin() + static_cast<std::ptrdiff_t>(at),
+                     all.text.begin() + static_cast<std::ptrdiff_t>(at) + 3,
+                     [](char c) { return c < ' '; })) {
+    ++at;
+  }
+  REQUIRE(at + 3 < all.text.size());
+  const std::string stop = all.text.substr(at, 3);
+  const evals::Generation cut =
+      rig.language.generate("Once", {.until = {"never there", stop}, .max_tokens = 40});
+  CHECK(cut.text == all.text.substr(0, all.text.find(stop)));
+  CHECK(cut.new_tokens < 40);
+}
+
+TEST_CASE("what is longer than the context is cut from the left, and counted") {
+  Rig rig({.context = 32});
+  const std::string prompt = "0123456789012345678901234567890123456789";  // 41 tokens with BOS
+  const evals::Generation text = rig.language.generate(prompt, at_most(8));
+  CHECK(text.prompt_tokens == 24);
+  CHECK(text.dropped_tokens == 17);
+  const evals::Likelihood likelihood = rig.one(prompt, "xyz");  // 41 + 3, of which 33 stay
+  CHECK(likelihood.tokens == 3);
+  CHECK(rig.language.counts().truncated_prompts == 2);
+  CHECK(rig.language.counts().dropped_tokens == 17 + 11);
+  // Only what was left can have mattered.
+  Rig other({.context = 32});
+  CHECK(other.one("###" + prompt, "xyz").log_likelihood == likelihood.log_likelihood);
+}
+
+TEST_CASE("what cannot be answered is refused in a sentence") {
+  Rig rig({.context = 16});
+  CHECK_THROWS_WITH(rig.one("xa", "b"), Contains("no tokens of its own"));
+  CHECK_THROWS_WITH(rig.one("x", "a continuation that is too long"),
+                    Contains("at most 16 tokens") && Contains("got 31"));
+  CHECK_THROWS_WITH(rig.language.generate("x", at_most(16)), Contains("more than the 16 tokens"));
+  CHECK(rig.one("x", "y").tokens == 1);  // and it goes on
+  CHECK_THROWS_WITH(EngineModel(rig.model, std::make_shared<ByteTokenizer>(500), rig.pool, {}),
+                    Contains("expected 512 tokens") && Contains("got 500"));
+}
+
+TEST_CASE("a request stops soon after it is asked to") {
+  std::atomic<bool> stop{false};
+  Rig rig({}, &stop);
+  const double before = rig.one("x", "y").log_likelihood;
+  stop = true;
+  CHECK_THROWS_WITH(rig.one("x", "z"), Contains("interrupted"));
+  CHECK_THROWS_WITH(rig.language.generate("x", at_most(8)), Contains("interrupted"));
+  stop = false;
+  CHECK(rig.one("x", "y").log_likelihood == before);
+}
+
+TEST_CASE("the oracle's pairs are split alike") {
+  const std::string vocabulary = kOracle + "tokenizer/llama3-vocab.gguf";
+  if (!std::ifstream(vocabulary)) {
+    WARN("no vocabulary at " << vocabulary);
+    return;
+  }
+  const auto tokenizer = engine::load_tokenizer(vocabulary);
+  for (const json& line : lines_of(kOracle + "evals/encode_pair_cases.jsonl")) {
+    const EncodedPair pair = encode_pair(*tokenizer, line["context"].get<std::string>(),
+                                         line["continuation"].get<std::string>());
+    INFO(line.dump());
+    CHECK(pair.context == line["context_ids"].get<Ids>());
+    CHECK(pair.continuation == line["continuation_ids"].get<Ids>());
+  }
+  for (const json& line : lines_of(kOracle + "evals/piqa_pairs.jsonl")) {
+    INFO(line.dump());
+    for (std::size_t i = 0; i < 2; ++i) {
+      const EncodedPair pair = encode_pair(*tokenizer, line["context"].get<std::string>(),
+                                           line["continuations"][i].get<std::string>());
+      CHECK(pair.context == line["context_ids"].get<Ids>());
+      CHECK(pair.continuation == line["continuation_ids"][i].get<Ids>());
+    }
+  }
+}
+
+// Where both float32 orders of the reference agree with binary64, no int8 rounding is near a tie
+// and ours must agree, too.
+TEST_CASE("the oracle's log-likelihoods come out") {
+  const std::string folder = kOracle + "models/tiny-a/";
+  std::ifstream file(folder + "tiny-a.expected.json");
+  if (!file) {
+    WARN("no model at " << folder);
+    return;
+  }
+  engine::ThreadPool pool({.threads = 1, .pin = false});
+  const std::string path = folder + "tiny-a.i2_s.gguf";
+  EngineModel language(engine::Model::load(path, kernels_row(""), pool),
+                       engine::load_tokenizer(path), pool,
+                       {.cache_k = kernels::CacheType::kF32, .cache_v = kernels::CacheType::kF32});
+  int stable = 0;
+  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  // Elsewhere in the file stand Python's infinities, which are no JSON.
+  for (std::size_t at; (at = text.find("Infinity")) != std::string::npos;) {
+    text.replace(at, 8, "null");
+  }
+  const json expectations = json::parse(text).at("loglikelihood");
+  for (const json& entry : expectations) {
+    const auto context = entry["context"].get<std::string>();
+    for (const json& choice : entry["conts"]) {
+      const auto continuation = choice["text"].get<std::string>();
+      const double expected = choice["f64"]["loglikelihood"];
+      const evals::Likelihood got =
+          language.log_likelihoods(context, std::vector{continuation}).front();
+      CHECK(got.tokens == std::ssize(choice["cont_ids"]));
+      CHECK(got.log_likelihood == Approx(expected).margin(5));
+      const auto distance = [&](const char* order) {
+        return std::abs(choice[order]["loglikelihood"].get<double>() - expected);
+      };
+      if (distance("f32hf") > 1e-3 || distance("f32int") > 1e-3) continue;
+      ++stable;
+      CHECK(got.log_likelihood == Approx(expected).margin(2e-3).epsilon(0));
+      CHECK(got.greedy == choice["f64"]["is_greedy"].get<bool>());
+    }
+  }
+  CHECK(stable >= 2);
+}
+
+}  // namespace
+}  // namespace tern::harness

@@ -1,0 +1,389 @@
+#include "harness/eval_run.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "engine/thread_pool.h"
+#include "harness/error.h"
+#include "harness/eval_options.h"
+#include "harness/eval_record.h"
+#include "harness/options.h"
+#include "harness/report/eval_report.h"
+#include "tests/support/catch.h"
+
+namespace tern::harness {
+namespace {
+
+namespace fs = std::filesystem;
+using Catch::Matchers::Contains;
+using nlohmann::json;
+
+constexpr std::string_view kFilters[] = {"none"};
+constexpr evals::Metric kMetrics[] = {{"acc", true}};
+
+evals::TaskInfo counting_info() {
+  evals::TaskInfo info;
+  info.name = "counting";
+  info.version = 2;
+  info.output = evals::OutputType::kGenerateUntil;
+  info.filters = kFilters;
+  info.metrics = kMetrics;
+  return info;
+}
+
+// Documents 0, 1, 2, …: the right answer to document i is its number.
+class CountingTask final : public evals::Task {
+ public:
+  explicit CountingTask(std::size_t size) : size_(size) {}
+  const evals::TaskInfo& info() const noexcept override { return info_; }
+  std::size_t size() const noexcept override { return size_; }
+  int num_fewshot() const noexcept override { return 3; }
+  std::span<const datasets::Provenance> data() const noexcept override { return {}; }
+  evals::Request request(std::size_t i) const override {
+    evals::TextRequest request;
+    request.prompt = std::to_string(i);
+    return request;
+  }
+  std::vector<evals::Field> document(std::size_t i) const override {
+    return {{"number", static_cast<std::int64_t>(i)}};
+  }
+  std::string target(std::size_t i) const override { return std::to_string(i); }
+  evals::ItemResult score(std::size_t i, evals::Answer answer) const override {
+    evals::ItemResult result;
+    result.doc_id = static_cast<std::int64_t>(i);
+    const std::string& text = std::get<std::string>(answer);
+    result.filters = {{"none", text, {{"acc", text == target(i) ? 1.0 : 0.0}}}};
+    result.answer = std::move(answer);
+    return result;
+  }
+
+ private:
+  std::size_t size_;
+  evals::TaskInfo info_ = counting_info();
+};
+
+class ScriptedModel final : public evals::LanguageModel {
+ public:
+  explicit ScriptedModel(std::function<std::string(const std::string&)> answer)
+      : answer_(std::move(answer)) {}
+  std::vector<evals::Likelihood> log_likelihoods(const std::string&,
+                                                 std::span<const std::string>) override {
+    throw std::logic_error("not asked for");
+  }
+  evals::Generation generate(const std::string& prompt, const evals::GenerationLimits&) override {
+    asked.push_back(prompt);
+    counts.evaluated_tokens += 10;
+    counts.dropped_tokens += prompt == "1" ? 4 : 0;
+    evals::Generation generation;
+    generation.text = answer_(prompt);
+    generation.new_tokens = 2;
+    return generation;
+  }
+
+  std::vector<std::string> asked;
+  EngineModelCounts counts;
+
+ private:
+  std::function<std::string(const std::string&)> answer_;
+};
+
+// A second passes between any two looks at the clock; every window takes 5 J.
+class FakeInstruments final : public Instruments {
+ public:
+  std::int64_t unix_ns() override { return 1'764'000'000'000'000'000 + now_; }
+  std::int64_t monotonic_ns() override { return now_ += 1'000'000'000; }
+  void rest(int) override {}
+  void start() override { ++running; }
+  void stop(Trial& trial) override {
+    --running;
+    trial.energy.status = energy::Status::kMeasured;
+    trial.energy.source = "fake";
+    trial.energy.coverage = "all of nothing";
+    trial.energy.window_s = 1;
+    trial.energy.updates = 2;
+    trial.energy.total_joules = 5;
+    trial.energy.domains = {{"package-0", true, 5, true, ""}};
+  }
+  int running = 0;
+
+ private:
+  std::int64_t now_ = 0;
+};
+
+struct Log final : EvalListener {
+  void on_start(const EvalStep& step) override { steps.push_back(step); }
+  void on_item(std::size_t, const EvalItem& item) override {
+    items.push_back(item);
+    if (then) then();
+  }
+  std::vector<EvalStep> steps;
+  std::vector<EvalItem> items;
+  std::function<void()> then;
+};
+
+std::string echo(const std::string& prompt) { return prompt == "2" ? "wrong" : prompt; }
+
+std::vector<std::int64_t> ids(const TaskRun& run) {
+  std::vector<std::int64_t> list;
+  for (const EvalItem& item : run.items) list.push_back(item.result.doc_id);
+  return list;
+}
+
+TEST_CASE("every document is asked once, timed and metered by itself") {
+  const CountingTask task(9);
+  std::vector<TaskRun> runs = {{&task, 4, {}}};
+  ScriptedModel model(echo);
+  FakeInstruments instruments;
+  Log log;
+  CHECK(ask_all(runs, model, &model.counts, instruments, log, nullptr).empty());
+  CHECK(model.asked == std::vector<std::string>{"0", "1", "2", "3"});
+  CHECK(ids(runs[0]) == std::vector<std::int64_t>{0, 1, 2, 3});
+  CHECK(runs[0].complete());
+  CHECK(instruments.running == 0);
+  REQUIRE(log.items.size() == 4);
+  for (const EvalItem& item : log.items) {
+    CHECK(item.elapsed_ns == 1'000'000'000);
+    CHECK(item.energy.total_joules == 5);
+    CHECK(item.tokens.evaluated_tokens == 10);
+    CHECK(item.tokens.dropped_tokens == (item.result.doc_id == 1 ? 4 : 0));
+  }
+  CHECK(log.steps[3].done == 3);
+  CHECK(log.steps[3].total == 4);
+}
+
+TEST_CASE("items that are there are not asked again") {
+  const CountingTask task(5);
+  std::vector<TaskRun> runs = {{&task, 5, {}}, {&task, 2, {}}};
+  for (const std::size_t there : {0u, 3u}) {
+    EvalItem item;
+    item.result = task.score(there, evals::Answer(std::string("from before")));
+    runs[0].items.push_back(item);
+  }
+  ScriptedModel model(echo);
+  FakeInstruments instruments;
+  Log log;
+  CHECK(ask_all(runs, model, nullptr, instruments, log, nullptr).empty());
+  CHECK(model.asked == std::vector<std::string>{"1", "2", "4", "0", "1"});
+  CHECK(ids(runs[0]) == std::vector<std::int64_t>{0, 1, 2, 3, 4});
+  CHECK(std::get<std::string>(runs[0].items[3].result.answer) == "from before");
+  CHECK(log.steps.front().done == 2);
+  CHECK(log.steps.front().done_here == 0);
+  CHECK(log.steps.back().done == 6);
+  CHECK(log.steps.back().done_here == 4);
+}
+
+TEST_CASE("a model that throws ends the run; what was answered stays") {
+  const CountingTask task(5);
+  std::vector<TaskRun> runs = {{&task, 5, {}}};
+  ScriptedModel model([](const std::string& prompt) -> std::string {
+    if (prompt == "2") throw std::runtime_error("out of ideas");
+    return prompt;
+  });
+  FakeInstruments instruments;
+  Log log;
+  const std::string failure = ask_all(runs, model, nullptr, instruments, log, nullptr);
+  CHECK(failure == "counting, document 2: out of ideas");
+  CHECK(ids(runs[0]) == std::vector<std::int64_t>{0, 1});
+  CHECK(instruments.running == 0);
+}
+
+TEST_CASE("a run that is asked to stop does so behind the item in flight") {
+  const CountingTask task(5);
+  std::vector<TaskRun> runs = {{&task, 5, {}}};
+  ScriptedModel model(echo);
+  FakeInstruments instruments;
+  std::atomic<bool> stop{false};
+  Log log;
+  log.then = [&] { stop = log.items.size() == 2; };
+  CHECK(ask_all(runs, model, nullptr, instruments, log, &stop) == kInterrupted);
+  CHECK(ids(runs[0]) == std::vector<std::int64_t>{0, 1});
+}
+
+TEST_CASE("limits: all, the first ones, or a share rounded up") {
+  CHECK(limited(10, std::nullopt) == 10);
+  CHECK(limited(10, 3) == 3);
+  CHECK(limited(10, 30) == 10);
+  CHECK(limited(1319, 0.1) == 132);
+}
+
+// A store of its own with an evaluation of synth:tiny that the test interrupts.
+struct Stored {
+  Stored() : pool({.threads = 1, .pin = false}) {
+    std::string name = (fs::temp_directory_path() / "tern-eval-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    folder = name;
+    store.emplace(folder / "t.db");
+    model = engine::Model::load("synth:tiny", kernels_row(""), pool);
+    identity.model = model.get();
+    identity.subject = "ternary";
+    identity.kernels = "scalar";
+    identity.threads = 1;
+    runs = {{&task, 4, {}}};
+  }
+  ~Stored() {
+    store.reset();
+    fs::remove_all(folder);
+  }
+
+  // Evaluates and stores until `items` are there.
+  Record run_until(std::size_t items) {
+    Record record = begin_eval_record(identity, runs, pool);
+    store->begin(record);
+    ask(record, items);
+    return record;
+  }
+  void ask(const Record& record, std::size_t items) {
+    ScriptedModel language(echo);
+    FakeInstruments instruments;
+    std::atomic<bool> stop{false};
+    struct Keep final : EvalListener {
+      void on_start(const EvalStep&) override {}
+      void on_item(std::size_t run, const EvalItem& item) override {
+        store->append_eval_item(id, run, to_json(item));
+        *stop = ++count == items;
+      }
+      RecordStore* store = nullptr;
+      std::string id;
+      std::atomic<bool>* stop = nullptr;
+      std::size_t items = 0, count = 0;
+    } keep;
+    keep.store = &*store, keep.id = record.id(), keep.stop = &stop, keep.items = items;
+    ask_all(runs, language, &language.counts, instruments, keep, &stop);
+  }
+  std::optional<Record> resume(std::string* why = nullptr) {
+    std::string why_not;
+    std::vector<TaskRun> empty = {{&task, runs[0].documents, {}}};
+    runs = empty;
+    auto record = resume_eval(*store, identity_json(identity, runs), runs, why_not);
+    if (why != nullptr) *why = why_not;
+    return record;
+  }
+
+  fs::path folder;
+  std::optional<RecordStore> store;
+  engine::ThreadPool pool;
+  std::shared_ptr<const engine::Model> model;
+  EvalIdentity identity;
+  CountingTask task{9};
+  std::vector<TaskRun> runs;
+};
+
+TEST_CASE("an interrupted evaluation goes on and ends as an uninterrupted one") {
+  Stored whole;
+  whole.run_until(0);
+  Stored cut;
+  const Record begun = cut.run_until(2);
+  const std::optional<Record> again = cut.resume();
+  REQUIRE(again.has_value());
+  CHECK(again->id() == begun.id());
+  CHECK(ids(cut.runs[0]) == std::vector<std::int64_t>{0, 1});
+  CHECK(cut.runs[0].items[1].tokens.dropped_tokens == 4);
+  CHECK(cut.runs[0].items[1].energy.total_joules == 5);
+  cut.ask(*again, 0);
+
+  const auto results = [](const Stored& stored, const std::string& id) {
+    json items = Record(*stored.store->load(id)).document()["evals"][0]["items"];
+    for (json& item : items) item.erase("start_unix_ns");
+    return items;
+  };
+  const json expected = results(whole, whole.store->list().front().id);
+  CHECK(expected.size() == 4);
+  CHECK(results(cut, begun.id()) == expected);
+  CHECK(cut.store->list().size() == 1);
+}
+
+TEST_CASE("only the unfinished evaluation of the same kind is resumed") {
+  Stored stored;
+  std::string why;
+  CHECK(!stored.resume(&why).has_value());
+  CHECK_THAT(why, Contains("no unfinished evaluation"));
+  Record record = stored.run_until(1);
+
+  stored.identity.threads = 2;
+  stored.identity.type_k = "f32";
+  CHECK(!stored.resume(&why).has_value());
+  CHECK_THAT(why, Contains(record.id()) && Contains("threads") && Contains("type_k"));
+  stored.identity.threads = 1;
+  stored.identity.type_k = "";
+  stored.runs = {{&stored.task, 3, {}}};
+  CHECK(!stored.resume(&why).has_value());
+  CHECK_THAT(why, Contains("tasks"));
+  stored.runs = {{&stored.task, 4, {}}};
+  CHECK(stored.resume().has_value());
+
+  put_items(record, stored.runs);
+  record.finish("ok", {});
+  stored.store->finish(record);
+  CHECK(!stored.resume().has_value());
+}
+
+TEST_CASE("no item counts twice in the store, and items survive export and import") {
+  Stored stored;
+  const Record record = stored.run_until(3);
+  CHECK_THROWS_WITH(
+      stored.store->append_eval_item(record.id(), 0, to_json(stored.runs[0].items[1])),
+      Contains("has document 1 of evals[0] already"));
+  CHECK_THROWS_AS(stored.store->append_eval_item(record.id(), 0, json{{"x", 1}}), Error);
+  const Record kept = *stored.store->load(record.id());
+  CHECK(kept.document()["evals"][0]["items"].size() == 3);
+  CHECK(stored.store->list().front().eval_items == 3);
+  CHECK(stored.store->list().front().tests == "counting");
+
+  RecordStore other(stored.folder / "other.db");
+  CHECK(other.import(kept));
+  CHECK(other.load(record.id())->document() == kept.document());
+  Record twice = kept;
+  json& items = twice.document()["evals"][0]["items"];
+  items.push_back(items[0]);
+  twice.document()["id"] = "01234567-89ab-7cde-8f01-23456789abcd";
+  CHECK_THROWS_WITH(other.import(twice), Contains("already"));
+  CHECK(other.list().size() == 1);  // nothing half written
+}
+
+TEST_CASE("the report shows scores, joules and speed, or why not") {
+  const CountingTask task(9);
+  EvalReport report;
+  report.model = "m";
+  report.subject = "ternary";
+  report.limit = 4;
+  report.runs = {{&task, 4, {}}};
+  ScriptedModel model(echo);
+  FakeInstruments instruments;
+  Log log;
+  ask_all(report.runs, model, &model.counts, instruments, log, nullptr);
+  CHECK(eval_markdown(report) ==
+        "tern (model=m, subject=ternary), limit: 4, num_fewshot: None, batch_size: 1\n\n"
+        "| Tasks  |Version|Filter|n-shot|Metric|   |Value |   |Stderr|J/question|questions/s|\n"
+        "|--------|------:|------|-----:|------|---|-----:|---|-----:|---------:|----------:|\n"
+        "|counting|      2|none  |     3|acc   |↑  |0.7500|±  |0.2500|         5|          1|\n\n"
+        "counting: the prompts of 1 of 4 questions were longer than the context; 4 tokens were cut "
+        "from their left, as lm_eval does\n");
+
+  report.runs[0].items[2].energy = {};
+  report.runs[0].items[2].energy.why = "asleep";
+  CHECK_THAT(eval_markdown(report),
+             Contains("J/question is over 3 of 4 questions") && Contains("asleep"));
+  for (EvalItem& item : report.runs[0].items) item.energy.status = energy::Status::kNotMeasured;
+  CHECK_THAT(eval_markdown(report),
+             Contains("|       n/m|") && Contains("J/question not measured"));
+
+  const json document = json::parse(eval_json(report, true));
+  CHECK(document["results"]["counting"]["acc,none"] == 0.75);
+  CHECK(document["results"]["counting"]["acc_stderr,none"] == 0.25);
+  CHECK(document["tern"]["tasks"]["counting"]["joules_per_question"].is_null());
+  CHECK(document["tern"]["tasks"]["counting"]["questions_per_s"] == 1.0);
+  CHECK(document["n-samples"]["counting"] == json{{"original", 9}, {"effective", 4}});
+  REQUIRE(document["samples"]["counting"].size() == 4);
+  const json& sample = document["samples"]["counting"][2];
+  CHECK(sample["filtered_resps"] == json{"wrong"});
+  CHECK(sample["acc"] == 0.0);
+  CHECK(sample["arguments"]["gen_args_0"]["arg_0"] == "2");
+  CHECK(sample["joules"].is_null());
+}
+
+}  // namespace
+}  // namespace tern::harness
