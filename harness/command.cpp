@@ -17,6 +17,9 @@ namespace {
 constexpr Command kCommands[] = {
     {"bench", "speed and energy: a ternary model against its FP16 twin, paired", run_bench},
     {"eval", "accuracy: gsm8k, piqa, with the joules of every question", run_eval},
+    {"compare", "two sets of results: ratio, interval, verdict", run_compare},
+    {"gate", "for CI: pass, regression or inconclusive, as exit code, Markdown and JUnit",
+     run_gate},
     {"machine", "this machine, and which kernels, meters and counters work here", run_machine},
     {"model", "inspect a model, write a synthetic one, logits, generate", run_model},
     {"serve", "the dashboard: stored runs in a browser", run_serve},
@@ -38,8 +41,8 @@ std::string help_text() {
          "\n"
          "tern help COMMAND shows a command's options; tern --version the version and build.\n"
          "The result goes to stdout, everything else to stderr.\n"
-         "Exit codes: 0 fine, 1 a run failed, 2 usage or bad input, 5 the environment is unfit\n"
-         "(--strict), 6 energy was required and not measured.\n";
+         "Exit codes: 0 fine, 1 a run failed, 2 usage or bad input, 3 regression, 4 inconclusive,\n"
+         "5 the environment is unfit (--strict), 6 energy was required and not measured.\n";
 }
 
 std::string version_text() {

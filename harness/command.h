@@ -21,6 +21,8 @@ int run_command_line(const std::vector<std::string>& args);
 
 int run_bench(const std::vector<std::string>& args);
 int run_eval(const std::vector<std::string>& args);
+int run_compare(const std::vector<std::string>& args);
+int run_gate(const std::vector<std::string>& args);
 int run_machine(const std::vector<std::string>& args);
 int run_model(const std::vector<std::string>& args);
 int run_model_tokenize(const std::vector<std::string>& args);  // one of model's own

@@ -132,6 +132,7 @@ EffectEstimate paired_effect(std::span<const double> a, std::span<const double> 
 EffectEstimate unpaired_effect(std::span<const double> a, std::span<const double> b, double level) {
   const Summary first = summarize(a), second = summarize(b);
   EffectEstimate estimate = without_interval(first.mean - second.mean, a.size(), b.size());
+  estimate.paired = false;
   if (first.n < 2 || second.n < 2) return estimate;
   estimate.smallest_p = std::min(1.0, 2 * std::exp(-log_choose(first.n + second.n, first.n)));
   const double va = first.stddev * first.stddev / first.n;

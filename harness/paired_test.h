@@ -11,6 +11,7 @@ namespace tern::harness {
 // of a ratio, for accuracy it is a difference of shares.
 struct EffectEstimate {
   int n_a = 0, n_b = 0;      // samples; equal when paired
+  bool paired = true;        // n_a pairs, or n_a and n_b separate samples
   double effect = 0;         // mean difference a - b
   double low = 0, high = 0;  // interval at the level asked for; infinite when n is too small
   double p = 1;

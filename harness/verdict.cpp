@@ -33,13 +33,14 @@ std::string change(double effect, Scale scale) {
 
 std::string sample_words(const EffectEstimate& estimate, Scale scale) {
   if (scale == Scale::kShare) return fmt::format("{} questions", estimate.n_a);
-  if (estimate.n_a == estimate.n_b) return fmt::format("{} pairs", estimate.n_a);
-  return fmt::format("{} and {} repetitions", estimate.n_a, estimate.n_b);
+  if (estimate.paired) return fmt::format("{} pairs", estimate.n_a);
+  return fmt::format("{} and {} separate repetitions", estimate.n_a, estimate.n_b);
 }
 
 std::string too_few(const EffectEstimate& estimate, Scale scale, const GateRule& rule) {
-  return fmt::format("too few pairs: {} cannot give a p below {:.2g}, and alpha is {:.2g}",
-                     sample_words(estimate, scale), estimate.smallest_p, rule.alpha);
+  return fmt::format("too few {}: {} cannot give a p below {:.2g}, and alpha is {:.2g}",
+                     estimate.paired ? "pairs" : "repetitions", sample_words(estimate, scale),
+                     estimate.smallest_p, rule.alpha);
 }
 
 }  // namespace
@@ -83,6 +84,9 @@ Judgement judge(const EffectEstimate& estimate, Scale scale, const GateRule& rul
   if (scale == Scale::kLogRatio && estimate.smallest_p >= rule.alpha) {
     return {Verdict::kInconclusive, too_few(estimate, scale, rule)};
   }
+  const char* more = scale == Scale::kShare ? "questions"
+                     : estimate.paired      ? "pairs"
+                                            : "repetitions";
   const std::string found = fmt::format("{}, p {:.2g}, {}", change(estimate.effect, scale),
                                         estimate.p, sample_words(estimate, scale));
   if (estimate.effect <= limit && estimate.effect < 0 && estimate.p < rule.alpha) {
@@ -95,8 +99,7 @@ Judgement judge(const EffectEstimate& estimate, Scale scale, const GateRule& rul
   return {Verdict::kInconclusive,
           fmt::format("{}; a loss of {} is neither shown nor excluded: more {} or less noise would "
                       "tell",
-                      found, percent(rule.min_effect, scale),
-                      scale == Scale::kShare ? "questions" : "pairs")};
+                      found, percent(rule.min_effect, scale), more)};
 }
 
 double minimum_detectable_effect(const EffectEstimate& estimate, Scale scale,

@@ -10,16 +10,15 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "harness/command.h"
 #include "harness/error.h"
 #include "harness/parse_command.h"
+#include "harness/record_file.h"
 #include "harness/record_store.h"
 #include "harness/record_text.h"
+#include "harness/side.h"
 
 namespace tern::harness {
 namespace {
@@ -44,16 +43,6 @@ std::string format_of(const Options& options, const std::vector<std::string>& al
   throw Error(fmt::format("-o: expected one of {}, got \"{}\"", list, options.format));
 }
 
-// Looking must not leave an empty store behind: nullptr where there is none at the default place.
-std::unique_ptr<RecordStore> open_existing(const Options& options) {
-  const std::filesystem::path path =
-      options.db.empty() ? RecordStore::default_path() : std::filesystem::path(options.db);
-  std::error_code ignored;
-  if (std::filesystem::exists(path, ignored)) return std::make_unique<RecordStore>(path);
-  if (options.db.empty()) return nullptr;
-  throw Error(fmt::format("--db: there is no store at {}", options.db));
-}
-
 Record load(const RecordStore* store, const std::string& id) {
   std::optional<Record> record = store == nullptr ? std::nullopt : store->load(id);
   if (!record) {
@@ -71,7 +60,7 @@ json to_json(const RecordSummary& summary) {
 
 int list(const Options& options) {
   const std::string format = format_of(options, {"md", "json", "csv"});
-  const std::unique_ptr<RecordStore> store = open_existing(options);
+  const std::unique_ptr<RecordStore> store = open_for_reading(options.db);
   const std::vector<RecordSummary> summaries =
       store == nullptr ? std::vector<RecordSummary>() : store->list();
   if (format == "json") {
@@ -86,7 +75,7 @@ int list(const Options& options) {
 
 int show(const Options& options) {
   const std::string format = format_of(options, {"md", "json"});
-  const Record record = load(open_existing(options).get(), options.ids.front());
+  const Record record = load(open_for_reading(options.db).get(), options.ids.front());
   fmt::print("{}", format == "json" ? record.text(2) + "\n" : record_markdown(record));
   return 0;
 }
@@ -119,7 +108,7 @@ void write_file(const std::string& path, const std::string& text) {
 
 int export_records(const Options& options) {
   const std::string format = format_of(options, {"jsonl", "json"});
-  const std::unique_ptr<RecordStore> store = open_existing(options);
+  const std::unique_ptr<RecordStore> store = open_for_reading(options.db);
   std::vector<std::string> ids = options.ids;
   if (ids.empty() && store != nullptr) {
     for (const RecordSummary& summary : store->list()) ids.push_back(summary.id);
@@ -142,53 +131,8 @@ int export_records(const Options& options) {
   return 0;
 }
 
-std::string read_input(const std::string& path) {
-  if (path == "-") {
-    return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
-  }
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) {
-    throw Error(fmt::format("{}: expected a file of records, got a folder", path));
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(fmt::format("{}: could not be read: {}", path, std::strerror(errno)));
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-// One record, an array of them, or one per line. All are read before the first is kept.
-std::vector<Record> parse_records(const std::string& text, const std::string& path) {
-  std::vector<Record> records;
-  const json whole = json::parse(text, nullptr, false);
-  const auto parse = [&](const std::string& item, const std::string& where) {
-    try {
-      records.push_back(Record::parse(item));
-    } catch (const Error& error) {
-      throw Error(fmt::format("{}{}: {}", path, where, error.what()));
-    }
-  };
-  if (whole.is_array()) {
-    for (std::size_t i = 0; i < whole.size(); ++i) {
-      parse(whole[i].dump(), fmt::format(", record {}", i + 1));
-    }
-  } else if (!whole.is_discarded()) {
-    parse(text, "");
-  } else {
-    std::size_t line = 0;
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = std::min(text.find('\n', begin), text.size());
-      const std::string item = text.substr(begin, end - begin);
-      begin = end + 1;
-      ++line;
-      if (item.find_first_not_of(" \t\r") == std::string::npos) continue;
-      parse(item, fmt::format(", line {}", line));
-    }
-  }
-  if (records.empty()) throw Error(fmt::format("{}: holds no record", path));
-  return records;
-}
-
 int import_records(const Options& options) {
-  const std::vector<Record> records = parse_records(read_input(options.file), options.file);
+  const std::vector<Record> records = parse_records(read_record_file(options.file), options.file);
   RecordStore store(options.db.empty() ? RecordStore::default_path()
                                        : std::filesystem::path(options.db));
   int added = 0;
