@@ -8,6 +8,9 @@ import {addTrialsChart} from './trials_chart.js';
 
 const percent = (share) => `${fixed(share * 100, 1)} %`;
 
+// Somebody's share of a meter is not a reading of it, and is never shown as one.
+const attributed = (energy) => (energy.status === 'attributed' ? ' (attributed)' : '');
+
 function facts(pairs) {
   return el('dl', {class: 'facts'}, pairs.map(([term, text]) => el('div', {}, el('dt', {}, term), el('dd', {}, text))));
 }
@@ -104,7 +107,7 @@ function trialsTable(name, trials) {
     {title: 'J', number: true}, {title: 'J/token', number: true}];
   const rows = trials.map((trial) => {
     const measured = trial.energy.status !== 'not_measured';
-    const joules = (value) => measured ? significant(value)
+    const joules = (value) => measured ? significant(value) + attributed(trial.energy)
       : el('span', {title: trial.energy.why ?? ''}, NOT_MEASURED);
     return [String(trial.order_index), String(trial.pair), trial.subject, fixed(trial.tokens_per_s, 2),
       fixed(trial.elapsed_ns / 1e6, 3), String(trial.tokens), joules(trial.energy.joules),
@@ -130,7 +133,8 @@ function trials(run) {
 
 function scoreRows(entry) {
   const energy = entry.energy ?? {status: 'not_measured'};
-  const joules = energy.status === 'not_measured' ? NOT_MEASURED : significant(energy.j_per_question);
+  const joules = energy.status === 'not_measured' ? NOT_MEASURED
+    : significant(energy.j_per_question) + attributed(energy);
   const shared = [entry.items === undefined ? 'unknown' : `${entry.items} of ${entry.documents ?? 'unknown'}`,
     fixed(entry.s_per_question, 2), joules];
   if (!entry.scores.length) return [[entry.task, entry.subject ?? '', '', '', 'no item was scored', ...shared]];
