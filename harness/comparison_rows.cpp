@@ -135,8 +135,7 @@ std::string keep_metered(Matched& trials, bool paired) {
   Matched kept;
   if (paired) {
     for (std::size_t i = 0; i < trials.a.size(); ++i) {
-      const bool both = metered(trials.a[i]) & metered(trials.b[i]);
-      if (!both) continue;
+      if (!metered(trials.a[i]) || !metered(trials.b[i])) continue;
       kept.a.push_back(trials.a[i]);
       kept.b.push_back(trials.b[i]);
     }
