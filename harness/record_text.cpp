@@ -3,10 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
 
+#include "harness/error.h"
 #include "harness/statistics.h"
 
 namespace tern::harness {
@@ -100,6 +102,37 @@ std::string head(const Record& record) {
                             field(build, "compiler"), field(build, "kernels"), cpu);
 }
 
+// Scores of the evaluations, from what each item says of itself.
+std::vector<std::vector<std::string>> score_rows(const json& evals,
+                                                 std::vector<std::string>& reasons) {
+  std::vector<std::vector<std::string>> rows;
+  for (const json& eval : evals) {
+    if (!eval.contains("items") || !eval["items"].is_array()) continue;
+    std::map<std::string, std::vector<double>> scores;
+    std::vector<double> seconds, joules;
+    for (const json& item : eval["items"]) {
+      for (const json& result : item.at("results")) {
+        for (const auto& [metric, value] : result.at("metrics").items()) {
+          scores[metric + "," + field(result, "filter")].push_back(value.get<double>());
+        }
+      }
+      seconds.push_back(item.at("elapsed_ns").get<double>() * 1e-9);
+      const energy::EnergyDelta energy = energy_from_json(item.at("energy"));
+      if (energy.status != energy::Status::kNotMeasured) {
+        joules.push_back(energy.total_joules);
+      } else if (std::find(reasons.begin(), reasons.end(), energy.why) == reasons.end()) {
+        reasons.push_back(energy.why);
+      }
+    }
+    for (const auto& [name, values] : scores) {
+      rows.push_back({field(eval, "task"), field(eval, "subject"), name,
+                      std::to_string(values.size()), fmt::format("{:.4f}", summarize(values).mean),
+                      mean_and_spread(seconds, 3), mean_and_spread(joules, 3)});
+    }
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::string markdown_table(const std::vector<std::string>& header,
@@ -152,7 +185,7 @@ std::string list_csv(const std::vector<RecordSummary>& summaries) {
   return text;
 }
 
-std::string record_markdown(const Record& record) {
+std::string record_markdown(const Record& record) try {
   std::vector<std::string> reasons;
   std::vector<std::vector<std::string>> rows;
   for (const Group& g : group(record.trials(), reasons)) {
@@ -160,10 +193,21 @@ std::string record_markdown(const Record& record) {
                     mean_and_spread(g.tokens_per_s, 2), mean_and_spread(g.joules_per_token, 4)});
   }
   std::string text = head(record);
-  if (rows.empty()) return text + "\nno trials\n";
-  text += "\n" + markdown_table({"test", "subject", "trials", "t/s", "J/token"}, rows);
+  const auto scores = score_rows(record.document().at("evals"), reasons);
+  if (rows.empty() && scores.empty()) return text + "\nno trials\n";
+  if (!rows.empty()) {
+    text += "\n" + markdown_table({"test", "subject", "trials", "t/s", "J/token"}, rows);
+  }
+  if (!scores.empty()) {
+    text += "\n" + markdown_table({"task", "subject", "metric", "questions", "mean", "s/question",
+                                   "J/question"},
+                                  scores);
+  }
   for (const std::string& reason : reasons) text += "\nenergy not measured: " + reason + "\n";
   return text;
+} catch (const json::exception& error) {
+  throw Error(
+      fmt::format("record {}: an evaluated item cannot be read: {}", record.id(), error.what()));
 }
 
 }  // namespace tern::harness

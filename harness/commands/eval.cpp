@@ -136,6 +136,9 @@ class EvalCommand final : EvalListener {
   int finish(const std::string& failure);
   int exit_code(const std::string& failure) const;
   bool all_measured() const;
+  std::filesystem::path db() const {
+    return options_.db.empty() ? RecordStore::default_path() : options_.db;
+  }
 
   void on_start(const EvalStep& step) override;
   void on_item(std::size_t run, const EvalItem& item) override;
@@ -146,12 +149,12 @@ class EvalCommand final : EvalListener {
   Tasks tasks_;
   std::unique_ptr<energy::EnergyMeter> meter_;
   std::shared_ptr<const engine::Tokenizer> tokenizer_;
-  RecordStore store_;
   engine::ThreadPool pool_;
   std::int64_t context_ = 0;  // load_model decides it
   std::shared_ptr<const engine::Model> model_;
   std::vector<FileDigest> model_files_, tokenizer_files_;
   MachineInstruments instruments_;
+  std::optional<RecordStore> store_;  // opened when nothing but the run itself can go wrong
   std::optional<Record> record_;
   EvalReport report_;
   std::int64_t begin_ns_ = 0;
@@ -175,7 +178,6 @@ EvalCommand::EvalCommand(EvalOptions options)
       tasks_(load_tasks(options_)),
       meter_(open_eval_meter(options_.require_energy)),
       tokenizer_(engine::load_tokenizer(tokenizer_source(options_))),
-      store_(options_.db.empty() ? RecordStore::default_path() : options_.db),
       pool_({.threads = options_.threads}),
       model_(load_model()),
       instruments_(*meter_, pool_.thread_ids()) {
@@ -229,9 +231,10 @@ EvalIdentity EvalCommand::identity() const {
 
 // The record this run writes: an unfinished one with --resume, otherwise a new one.
 void EvalCommand::open_record() {
+  store_.emplace(db());
   std::string why_not;
   if (options_.resume) {
-    record_ = resume_eval(store_, identity_json(identity(), report_.runs), report_.runs, why_not);
+    record_ = resume_eval(*store_, identity_json(identity(), report_.runs), report_.runs, why_not);
     std::size_t there = 0, total = 0;
     for (const TaskRun& run : report_.runs) {
       there += run.items.size();
@@ -244,7 +247,7 @@ void EvalCommand::open_record() {
   }
   if (!record_.has_value()) {
     record_ = begin_eval_record(identity(), report_.runs, pool_);
-    store_.begin(*record_);
+    store_->begin(*record_);
   }
   report_.record_id = record_->id();
 }
@@ -269,7 +272,7 @@ void EvalCommand::on_start(const EvalStep& step) {
 }
 
 void EvalCommand::on_item(std::size_t run, const EvalItem& item) {
-  store_.append_eval_item(record_->id(), run, to_json(item));
+  store_->append_eval_item(record_->id(), run, to_json(item));
   if (item.tokens.dropped_tokens == 0 || truncation_said_[run]) return;
   truncation_said_[run] = true;
   progress_.note(fmt::format(
@@ -287,15 +290,14 @@ int EvalCommand::finish(const std::string& failure) {
     report_.status = failure.empty() ? "ok" : "failed";
     record_environment_after(*record_);
     record_->finish(report_.status, report_.reasons);
-    store_.finish(*record_);
+    store_->finish(*record_);
   } else {
     report_.status = "running";
     report_.reasons.push_back(std::string(kInterrupted) + "; --resume goes on");
   }
   if (!failure.empty()) progress_.note(report_.reasons.back());
   write_report(report_, options_);
-  const std::filesystem::path db = options_.db.empty() ? RecordStore::default_path() : options_.db;
-  say(fmt::format("record {} in {}", record_->id(), db.string()));
+  say(fmt::format("record {} in {}", record_->id(), db().string()));
   return exit_code(failure);
 }
 

@@ -1,0 +1,363 @@
+"""tern eval from outside: scores, answers made elsewhere, prompts, kill -9 and --resume, refusals."""
+
+import hashlib
+import json
+import os
+import subprocess
+import unittest
+
+import jsonschema
+
+from run_tern import TernTest, command
+from tokenize_test import tokenizer_json
+
+SOURCE = os.environ["TERN_SOURCE_DIR"]
+ORACLE = os.path.join(SOURCE, "../shared/oracle")
+DATASETS = os.path.join(SOURCE, "../shared/datasets")
+VOCABULARY = os.path.join(ORACLE, "tokenizer/llama3-vocab.gguf")
+
+PROBLEMS = [
+    (f"Mia has {n} plums and buys {n + 2} more. How many plums has she now?",
+     f"She has {n} + {n + 2} = <<{n}+{n + 2}={2 * n + 2}>>{2 * n + 2} plums.\n#### {2 * n + 2}")
+    for n in range(3, 11)
+]
+GOALS = [
+    ("keep soup warm", "leave the lid on", "leave the lid off ", 0),
+    ("dry a wet shoe", "put it in a pond", "put it near a heater", 1),
+    ("caf\u00e9 table that wobbles", "fold paper under the short leg", "saw the table in half", 0),
+    ("sharpen a pencil", "use a spoon", "use a sharpener", 1),
+    ("see in the dark", "light a lamp", "close the curtains", 0),
+    ("cool a drink", "add ice", "add salt", 0),
+]
+
+
+class Eval(TernTest):
+    def setUp(self):
+        super().setUp()
+        self.data = self.path("datasets")
+        os.makedirs(os.path.join(self.data, "gsm8k"))
+        os.makedirs(os.path.join(self.data, "piqa"))
+        rows = [{"question": q, "answer": a} for q, a in PROBLEMS]
+        self.write_lines("datasets/gsm8k/test.jsonl", rows)
+        self.write_lines("datasets/gsm8k/train.jsonl", rows[::-1])
+        self.write_lines("datasets/piqa/valid.jsonl",
+                         [{"goal": g, "sol1": a, "sol2": b} for g, a, b, _ in GOALS])
+        with open(self.path("datasets/piqa/valid-labels.lst"), "w", encoding="utf-8") as file:
+            file.writelines(f"{label}\n" for _, _, _, label in GOALS)
+        self.tokenizer = self.path("tokenizer.json")
+        with open(self.tokenizer, "w", encoding="utf-8") as file:
+            json.dump(self.padded_tokenizer(), file)
+        self.model = ["-m", "synth:tiny", "--tokenizer", self.tokenizer]
+
+    @staticmethod
+    def padded_tokenizer():
+        """The tokenizer of tokenize_test with as many tokens as synth:tiny has."""
+        document = tokenizer_json()
+        for token in range(260, 512):
+            document["model"]["vocab"][f"never{token}"] = token
+        return document
+
+    def write_lines(self, name, rows):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+        return self.path(name)
+
+    def eval(self, *args):
+        return self.run_ok("eval", "--data", self.data, *args)
+
+    def eval_json(self, *args):
+        return json.loads(self.eval("-o", "json", *args))
+
+    def refused(self, *args, says, **options):
+        self.assert_refused("eval", *args, says=says, **options)
+
+    def record(self, db):
+        return json.loads(self.run_ok("store", "export", "--db", db).splitlines()[0])
+
+
+class Scores(Eval):
+    def test_table(self):
+        out = self.eval("--tasks", "piqa,gsm8k", "--limit", "2", *self.model)
+        head, _, *table = out.splitlines()
+        self.assertIn("limit: 2, num_fewshot: None", head)
+        header = [cell.strip() for cell in table[0].strip("|").split("|")]
+        self.assertEqual(header, ["Tasks", "Version", "Filter", "n-shot", "Metric", "", "Value", "",
+                                  "Stderr", "J/question", "questions/s"])
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:6]]
+        self.assertEqual([row[:5] for row in rows], [
+            ["piqa", "1", "none", "0", "acc"],
+            ["", "", "none", "0", "acc_norm"],
+            ["gsm8k", "3", "flexible-extract", "5", "exact_match"],
+            ["", "", "strict-match", "5", "exact_match"],
+        ])
+        if rows[0][9] == "n/m":
+            self.assertIn("J/question not measured (n/m): ", out)
+        self.assertIn("piqa/valid.jsonl", out)  # it is not the published file
+
+    def test_results_and_record(self):
+        db = self.path("t.db")
+        out = self.eval_json("--tasks", "piqa,gsm8k", "--db", db, "--log_samples", *self.model)
+        piqa, gsm8k = out["results"]["piqa"], out["results"]["gsm8k"]
+        self.assertEqual(gsm8k["sample_len"], len(PROBLEMS))
+        samples = out["samples"]["piqa"]
+        self.assertEqual(piqa["acc,none"], sum(s["acc"] for s in samples) / len(GOALS))
+        self.assertEqual({s["filter"] for s in out["samples"]["gsm8k"]},
+                         {"strict-match", "flexible-extract"})
+        for sample, (_, first, second, label) in zip(samples, GOALS):
+            first_ll, second_ll = (float(r[0]) for r in sample["filtered_resps"])
+            self.assertEqual(sample["acc"], float((second_ll > first_ll) == label))
+            normed = second_ll / len(second) > first_ll / len(first)
+            self.assertEqual(sample["acc_norm"], float(normed == label))
+        record = self.record(db)
+        self.assertEqual(record["id"], out["tern"]["record"])
+        self.assertEqual(record["status"], "ok")
+        self.assertEqual([(e["task"], len(e["items"])) for e in record["evals"]],
+                         [("piqa", len(GOALS)), ("gsm8k", len(PROBLEMS))])
+        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
+            validator = jsonschema.Draft7Validator(json.load(file))
+        self.assertEqual([e.message for e in validator.iter_errors(record)], [])
+        shown = self.run_ok("store", "show", record["id"], "--db", db)
+        self.assertRegex(shown, rf"\| piqa +\| ternary \| acc,none +\| {len(GOALS)} +\| {piqa['acc,none']:.4f}")
+        # The copy of a record elsewhere is the record.
+        with open(self.path("r.json"), "w", encoding="utf-8") as file:
+            json.dump(record, file)
+        self.run_ok("store", "import", self.path("r.json"), "--db", self.path("other.db"))
+        self.assertEqual(self.record(self.path("other.db")), record)
+
+    def test_one_answer_everywhere(self):
+        def answers(*args):
+            out = self.eval_json("--tasks", "piqa,gsm8k", "--limit", "2", "--log_samples",
+                                 *self.model, *args)
+            return [s["resps"] for task in ("piqa", "gsm8k") for s in out["samples"][task]]
+
+        expected = answers("-t", "1")
+        for args in (["-t", "2"], ["--kernels", "scalar"], ["-ub", "5"]):
+            with self.subTest(args):
+                self.assertEqual(answers(*args), expected)
+        self.assertNotEqual(answers("--fp16-twin"), expected)
+
+    def test_long_prompts_are_said_aloud(self):
+        args = ["--tasks", "gsm8k", "--limit", "3", "-c", "300", *self.model]
+        result = subprocess.run(
+            command("TERN_BINARY", "eval", "--data", self.data, *args), text=True,
+            env={**os.environ, **self.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("longer than the context of 300", result.stderr)
+        self.assertIn("the prompts of 3 of 3 questions were longer", result.stdout)
+
+    def test_refusals(self):
+        base = ["--data", self.data, *self.model]
+        self.refused(*base, says="--tasks")
+        self.refused("--tasks", "arc", *base, says=["gsm8k, piqa", '"arc"'])
+        self.refused("--tasks", "piqa", "--num_fewshot", "3", *base, says="few-shot")
+        self.refused("--tasks", "piqa,piqa", *base, says="named twice")
+        self.refused("--tasks", "piqa", "--limit", "2.5", *base, says=["--limit", "2.5"])
+        self.refused("--tasks", "piqa", "--log_samples", *base, says="-o json")
+        self.refused("--tasks", "piqa", "-c", "100000", *base, says=["--ctx-size", "4096"])
+        self.refused("--tasks", "piqa", "--data", self.data, says="-m")
+        self.refused("--tasks", "piqa", "--data", self.data, "-m", "synth:tiny", says="--tokenizer")
+        self.refused("--tasks", "piqa", *self.model, "--data", self.path("nowhere"), says="--data")
+        self.assertFalse(os.path.exists(self.path("data/tern/tern.db")))
+
+    def test_missing_data(self):
+        os.makedirs(self.path("empty/below"))
+        self.refused("--tasks", "piqa", *self.model, "--data", self.path("empty"), says="piqa")
+        result = subprocess.run(
+            command("TERN_BINARY", "eval", "--tasks", "gsm8k", *self.model), text=True,
+            cwd=self.path("empty/below"), env={**os.environ, **self.env},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn(os.path.join(self.env["XDG_DATA_HOME"], "tern/datasets/gsm8k"), result.stderr)
+        self.assertIn("../shared/datasets/gsm8k", result.stderr)
+
+    def test_a_line_that_does_not_parse(self):
+        with open(self.path("datasets/piqa/valid.jsonl"), "a", encoding="utf-8") as file:
+            file.write('{"goal": "x"\n')
+        self.refused("--tasks", "piqa", "--data", self.data, *self.model,
+                     says=["piqa/valid.jsonl", f"line {len(GOALS) + 1}"])
+
+    def test_a_tokenizer_that_does_not_fit(self):
+        document = self.padded_tokenizer()
+        document["model"]["vocab"].pop("never300")
+        document["model"]["vocab"]["never512"] = 512
+        path = self.write_lines("t.json", [document])
+        args = ["--tasks", "piqa", "--data", self.data, "-m", "synth:tiny", "--tokenizer", path]
+        self.refused(*args, says="tokenizer")
+        document = self.padded_tokenizer()
+        document["model"].pop("merges")
+        self.write_lines("t.json", [document])
+        self.refused(*args, says="merges")
+
+
+class Responses(Eval):
+    def score(self, rows, *args):
+        path = self.write_lines("answers.jsonl", rows)
+        return self.eval_json("--tasks", "gsm8k", "--responses", path, *args)
+
+    def test_scores(self):
+        answers = [" 8 plums\n#### 8", "so #### 9 ", "12", "nothing"]
+        rows = [{"doc_id": i, "response": text} for i, text in enumerate(answers)]
+        out = self.score(rows[::-1], "--log_samples")
+        scores = out["results"]["gsm8k"]
+        self.assertEqual(scores["exact_match,strict-match"], 0.25)
+        self.assertEqual(scores["exact_match,flexible-extract"], 0.5)
+        self.assertEqual(out["n-samples"]["gsm8k"], {"original": 8, "effective": 4})
+        filtered = {(s["doc_id"], s["filter"]): s["filtered_resps"] for s in out["samples"]["gsm8k"]}
+        self.assertEqual(filtered[1, "strict-match"], ["9"])
+        self.assertEqual(filtered[2, "strict-match"], ["[invalid]"])
+        self.assertEqual(filtered[2, "flexible-extract"], ["12"])
+        self.assertFalse(os.path.exists(self.path("data/tern/tern.db")))  # no run, no record
+
+    def test_limit_and_table(self):
+        path = self.write_lines("answers.jsonl", [{"doc_id": i, "response": "8"} for i in range(5)])
+        out = self.eval("--tasks", "gsm8k", "--limit", "2", "--responses", path)
+        self.assertIn("|0.5000|", out)
+        self.assertIn("made elsewhere", out)
+
+    def test_examples_need_not_be_there(self):
+        os.remove(self.path("datasets/gsm8k/train.jsonl"))
+        out = self.score([{"doc_id": 0, "response": "#### 8"}])
+        self.assertEqual(out["results"]["gsm8k"]["exact_match,strict-match"], 1.0)
+
+    def test_bad_lines_are_named(self):
+        good = {"doc_id": 0, "response": "8"}
+        for row, says in [
+            ({"doc_id": 99, "response": ""}, "from 0 to 7"),
+            ({"doc_id": -1, "response": ""}, "from 0 to 7"),
+            (good, "answered in line 1"),
+            ({"doc_id": 1}, "response"),
+            ({"response": ""}, "doc_id"),
+            ({"doc_id": "1", "response": ""}, "doc_id"),
+            ([1], "doc_id"),
+        ]:
+            with self.subTest(row):
+                path = self.write_lines("answers.jsonl", [good, row])
+                self.refused("--tasks", "gsm8k", "--data", self.data, "--responses", path,
+                             says=["line 2", says])
+        with open(self.path("answers.jsonl"), "w", encoding="utf-8") as file:
+            file.write('{"doc_id": 0, "response": "8"}\n\n{"doc_id": 1, "resp')
+        args = ["--data", self.data, "--responses", self.path("answers.jsonl")]
+        self.refused("--tasks", "gsm8k", *args, says="line 3")
+        self.refused("--tasks", "piqa", *args, says="log-likelihoods")
+        self.refused("--tasks", "piqa,gsm8k", *args, says="one task")
+        self.refused("--tasks", "gsm8k", "--data", self.data, "--responses", self.path("no"),
+                     says="no")
+
+    @unittest.skipUnless(os.path.exists(f"{ORACLE}/evals/gsm8k_scored_model_solutions.jsonl"), "no vectors")
+    def test_oracle_solutions(self):
+        with open(f"{DATASETS}/gsm8k/example_model_solutions.jsonl", encoding="utf-8") as file:
+            solutions = [json.loads(line) for line in file]
+        with open(f"{ORACLE}/evals/summary.json", encoding="utf-8") as file:
+            summary = json.load(file)
+        for model in ("6b_finetuning", "175b_verification"):
+            rows = [{"doc_id": i, "response": s[model]["solution"]} for i, s in enumerate(solutions)]
+            path = self.write_lines("answers.jsonl", rows)
+            out = json.loads(self.run_ok("eval", "--data", DATASETS, "--tasks", "gsm8k", "-o", "json",
+                                         "--responses", path))["results"]["gsm8k"]
+            for name in ("strict-match", "flexible-extract"):
+                expected = summary[f"gsm8k_{model}"][f"raw.{name}"]
+                self.assertAlmostEqual(out[f"exact_match,{name}"], expected["mean"], delta=1e-12)
+                self.assertAlmostEqual(out[f"exact_match_stderr,{name}"], expected["stderr"], delta=1e-12)
+
+
+class Prompts(Eval):
+    def prompts(self, *args):
+        out = self.eval("--print-prompts", *args)
+        self.assertTrue(out.isascii())
+        return [json.loads(line) for line in out.splitlines()]
+
+    def test_texts_need_no_model(self):
+        lines = self.prompts("--tasks", "gsm8k", "--num_fewshot", "0", "--limit", "2")
+        self.assertEqual(lines[1], {"doc_id": 1, "prompt": f"Question: {PROBLEMS[1][0]}\nAnswer:"})
+
+    def test_choices_come_with_their_ids(self):
+        lines = self.prompts("--tasks", "piqa", *self.model)
+        self.assertEqual(len(lines), len(GOALS))
+        self.assertEqual(lines[2]["context"], "Question: caf\u00e9 table that wobbles\nAnswer:")
+        self.assertEqual(lines[0]["continuations"], [" leave the lid on", " leave the lid off "])
+        self.assertEqual(lines[0]["context_ids"][:4], [258, *b"Que"])
+        self.assertEqual(lines[1]["continuation_ids"][0][:4], [*b" put"])
+        self.refused("--tasks", "piqa", "--print-prompts", "--data", self.data, says="--tokenizer")
+
+    def test_several_tasks_are_told_apart(self):
+        lines = self.prompts("--tasks", "piqa,gsm8k", "--limit", "1", *self.model)
+        self.assertEqual([line["task"] for line in lines], ["piqa", "gsm8k"])
+
+    @unittest.skipUnless(os.path.exists(VOCABULARY), "no vectors")
+    def test_oracle_prompts(self):
+        out = self.run_ok("eval", "--print-prompts", "--tasks", "gsm8k", "--data", DATASETS, "-m", VOCABULARY)
+        lines = [json.loads(line) for line in out.splitlines()]
+        with open(f"{ORACLE}/evals/gsm8k_5shot_index.jsonl", encoding="utf-8") as file:
+            for entry in map(json.loads, file):
+                prompt = lines[entry["doc_id"]]["prompt"].encode()
+                self.assertEqual(hashlib.sha256(prompt).hexdigest(), entry["prompt_sha256"])
+        out = self.run_ok("eval", "--print-prompts", "--tasks", "piqa", "--data", DATASETS, "-m", VOCABULARY)
+        lines = [json.loads(line) for line in out.splitlines()]
+        with open(f"{ORACLE}/evals/piqa_pairs.jsonl", encoding="utf-8") as file:
+            for entry in map(json.loads, file):
+                line = lines[entry["doc_id"]]
+                self.assertEqual(line, {key: entry[key] for key in line})
+
+
+class Resume(Eval):
+    ARGS = ["--tasks", "piqa,gsm8k", "-o", "json", "--log_samples"]
+
+    def answers(self, out):
+        timed = ("seconds", "joules")
+        samples = {task: [{k: v for k, v in s.items() if k not in timed} for s in rows]
+                   for task, rows in out["samples"].items()}
+        return out["results"], samples
+
+    def start_and_kill(self, db, lines):
+        """Kills the run when it has announced that many items."""
+        process = subprocess.Popen(
+            command("TERN_BINARY", "eval", "--data", self.data, *self.ARGS, *self.model, "--db", db,
+                    "--progress"),
+            env={**os.environ, **self.env}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        seen = 0
+        for line in process.stderr:
+            seen += "ETA" in line
+            if seen == lines:
+                break
+        process.kill()
+        process.communicate()
+        self.assertEqual(seen, lines)
+
+    def test_kill_and_resume(self):
+        whole = json.loads(self.eval(*self.ARGS, *self.model))
+        total = len(GOALS) + len(PROBLEMS)
+        for lines in (2, len(GOALS) + 3):
+            with self.subTest(lines):
+                db = self.path(f"t{lines}.db")
+                self.start_and_kill(db, lines)
+                cut = self.record(db)
+                self.assertEqual(cut["status"], "running")
+                there = [item for e in cut["evals"] for item in e["items"]]
+                # At least what was announced as done; the item in flight may have ended before the signal.
+                self.assertGreaterEqual(len(there), lines - 1)
+                self.assertLess(len(there), total)
+                out = json.loads(self.eval(*self.ARGS, *self.model, "--db", db, "--resume"))
+                self.assertEqual(out["tern"]["record"], cut["id"])
+                self.assertEqual(self.answers(out), self.answers(whole))
+                self.assertEqual(len(self.run_ok("store", "export", "--db", db).splitlines()), 1)
+                record = self.record(db)
+                self.assertEqual(record["status"], "ok")
+                items = [item for e in record["evals"] for item in e["items"]]
+                self.assertEqual([item["doc_id"] for item in items],
+                                 [*range(len(GOALS)), *range(len(PROBLEMS))])
+                for item in there:
+                    self.assertIn(item, items)  # as it was: not asked again
+
+    def test_another_configuration_starts_anew(self):
+        db = self.path("t.db")
+        self.start_and_kill(db, 2)
+        other = [*self.ARGS, *self.model, "--db", db, "--resume", "--limit", "2"]
+        result = subprocess.run(command("TERN_BINARY", "eval", "--data", self.data, *other), text=True,
+                                env={**os.environ, **self.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("differs in: tasks; this one starts from the first question", result.stderr)
+        self.assertEqual(len(self.run_ok("store", "export", "--db", db).splitlines()), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
