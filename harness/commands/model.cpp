@@ -15,6 +15,7 @@
 #include "engine/thread_pool.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "harness/command.h"
+#include "harness/engine_model.h"
 #include "harness/error.h"
 #include "harness/model_report.h"
 #include "harness/options.h"
@@ -167,14 +168,6 @@ bool read_generate_options(const std::vector<std::string>& args, GenerateOptions
   return true;
 }
 
-// Special tokens in the text count as such, and BOS stands in front where the tokenizer wants one.
-std::vector<int> prompt_ids(const engine::Tokenizer& tokenizer, const std::string& text) {
-  std::vector<int> ids = tokenizer.encode(text, true);
-  if (tokenizer.add_bos() && (ids.empty() || ids[0] != tokenizer.bos()))
-    ids.insert(ids.begin(), tokenizer.bos());
-  return ids;
-}
-
 // Each new token goes to `out` as soon as it is known. The last may be an end-of-text token.
 void generate(engine::Session& session, const std::vector<int>& prompt, const GenerateOptions& o,
               const engine::Tokenizer* tokenizer, const std::function<void(int)>& out) {
@@ -203,7 +196,7 @@ int run_generate(const std::vector<std::string>& args) {
   if (o.has_prompt || !o.ids || !o.tokenizer.empty())
     tokenizer = engine::load_tokenizer(o.tokenizer.empty() ? o.run.model : o.tokenizer);
   const std::vector<int> prompt =
-      o.has_prompt ? prompt_ids(*tokenizer, o.prompt) : parse_tokens(o.run.tokens);
+      o.has_prompt ? encode_prompt(*tokenizer, o.prompt) : parse_tokens(o.run.tokens);
   if (prompt.empty()) throw Error("--prompt: expected at least one token, got an empty text");
   Runner runner(o.run, std::ssize(prompt) + o.count - 1);
   engine::Session& session = runner.session();
