@@ -135,7 +135,8 @@ TEST_CASE("logits and greedy tokens agree with the reference models", "[oracle]"
   const json expected = expectations(c);
   // All rows give the same bits (conformance_test.cpp), so the long prompts need only one of them.
   const bool best = table == &kernels::select_table(kernels::detect_cpu());
-  const std::size_t longest = best && std::getenv("TERN_SHORT_TESTS") == nullptr ? 1000 : 40;
+  const bool brief = std::getenv("TERN_SHORT_TESTS") != nullptr;
+  const std::size_t longest = best ? (brief ? 40 : 1000) : (brief ? 10 : 40);
   std::size_t compared = 0;
   for (std::size_t i = 0; i < expected["prompts"].size(); ++i) {
     const json& prompt = expected["prompts"][i];
@@ -143,7 +144,7 @@ TEST_CASE("logits and greedy tokens agree with the reference models", "[oracle]"
     check_prompt(c, i, prompt, session, logits);
     ++compared;
   }
-  CHECK(compared >= 4);
+  CHECK(compared >= 3);
 }
 
 }  // namespace
