@@ -14,6 +14,8 @@ from tokenize_test import tokenizer_json
 SOURCE = os.environ["TERN_SOURCE_DIR"]
 ORACLE = os.path.join(SOURCE, "../shared/oracle")
 DATASETS = os.path.join(SOURCE, "../shared/datasets")
+# Left out where sanitizers or emulation make everything many times slower; other presets run them.
+LONG = unittest.skipIf("TERN_SHORT_TESTS" in os.environ, "a short run")
 VOCABULARY = os.path.join(ORACLE, "tokenizer/llama3-vocab.gguf")
 
 PROBLEMS = [
@@ -124,6 +126,7 @@ class Scores(Eval):
         self.run_ok("store", "import", self.path("r.json"), "--db", self.path("other.db"))
         self.assertEqual(self.record(self.path("other.db")), record)
 
+    @LONG
     def test_one_answer_everywhere(self):
         def answers(*args):
             out = self.eval_json("--tasks", "piqa,gsm8k", "--limit", "2", "--log_samples",
@@ -244,6 +247,7 @@ class Responses(Eval):
                      says="no")
 
     @unittest.skipUnless(os.path.exists(f"{ORACLE}/evals/gsm8k_scored_model_solutions.jsonl"), "no vectors")
+    @LONG
     def test_oracle_solutions(self):
         with open(f"{DATASETS}/gsm8k/example_model_solutions.jsonl", encoding="utf-8") as file:
             solutions = [json.loads(line) for line in file]
@@ -284,6 +288,7 @@ class Prompts(Eval):
         self.assertEqual([line["task"] for line in lines], ["piqa", "gsm8k"])
 
     @unittest.skipUnless(os.path.exists(VOCABULARY), "no vectors")
+    @LONG
     def test_oracle_prompts(self):
         out = self.run_ok("eval", "--print-prompts", "--tasks", "gsm8k", "--data", DATASETS, "-m", VOCABULARY)
         lines = [json.loads(line) for line in out.splitlines()]

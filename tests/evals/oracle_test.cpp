@@ -188,7 +188,8 @@ TEST_CASE("vectors: scores of piqa") {
 
 TEST_CASE("vectors: means and standard errors") {
   if (!at_hand()) return;
-  for (json example : summary().at("mean_stderr_examples")) {
+  const json all = summary();  // a range-for would not keep a temporary behind at() alive
+  for (json example : all.at("mean_stderr_examples")) {
     const auto values = example.at("values").get<std::vector<double>>();
     example["n"] = values.size();
     check_mean(mean_error(values), example);
