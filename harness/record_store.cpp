@@ -88,8 +88,10 @@ void migrate(Database& database) {
 }
 
 void refuse_foreign(Database& database) {
-  if (database.integer("PRAGMA application_id") == kApplicationId) return;
+  // In this order: another process may be creating the store, and its tables and its id appear
+  // together.
   if (database.integer("SELECT count(*) FROM sqlite_master") == 0) return;
+  if (database.integer("PRAGMA application_id") == kApplicationId) return;
   throw Error(fmt::format("{}: expected a store of tern, got another program's SQLite database",
                           database.name()));
 }
