@@ -5,7 +5,6 @@
 #include <charconv>
 #include <filesystem>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -106,7 +105,8 @@ class Runner {
 void print_logits(std::int64_t position, int token, std::span<const float> logits) {
   std::string line = fmt::format("{{\"pos\":{},\"token\":{},\"logits\":[", position, token);
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    fmt::format_to(std::back_inserter(line), "{}{:.9g}", i == 0 ? "" : ",", logits[i]);
+    // Not format_to: clang and g++ name fmt 9's out-of-line half of it differently.
+    line += fmt::format("{}{:.9g}", i == 0 ? "" : ",", logits[i]);
   }
   line += "]}\n";
   std::fwrite(line.data(), 1, line.size(), stdout);
