@@ -215,9 +215,9 @@ json evaluation(int items, const std::function<bool(int)>& right) {
   json eval = {
       {"task", "piqa"}, {"subject", "ternary"}, {"num_fewshot", 0}, {"items", json::array()}};
   for (int i = 0; i < items; ++i) {
-    eval["items"].push_back(
-        {{"doc_id", i},
-         {"results", {{{"filter", "none"}, {"metrics", {{"acc", right(i) ? 1.0 : 0.0}}}}}}});
+    // json::array, since compilers disagree on what braces around a single value mean.
+    const json result = {{"filter", "none"}, {"metrics", {{"acc", right(i) ? 1.0 : 0.0}}}};
+    eval["items"].push_back({{"doc_id", i}, {"results", json::array({result})}});
   }
   return eval;
 }
@@ -225,8 +225,8 @@ json evaluation(int items, const std::function<bool(int)>& right) {
 TEST_CASE("accuracy is compared question by question, on any machine") {
   json now = document({}), before = document({.id = kSecond});
   before["machine"]["hash"] = std::string(64, 'b');
-  now["evals"] = {evaluation(1000, [](int i) { return i % 10 < 6; })};
-  before["evals"] = {evaluation(1000, [](int i) { return i % 10 < 7; })};
+  now["evals"] = json::array({evaluation(1000, [](int i) { return i % 10 < 6; })});
+  before["evals"] = json::array({evaluation(1000, [](int i) { return i % 10 < 7; })});
   const Comparison worse = compare(side(now), side(before), only(Metric::kAccuracy));
   REQUIRE(worse.rows.size() == 1);
   CHECK(worse.rows[0].test == "piqa acc (none)");
