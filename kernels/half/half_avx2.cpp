@@ -1,6 +1,5 @@
-// One fma chain per output, lanes across rows. A tile is V vectors of rows times T tokens, V * T
-// chains in flight; a tile of one token reads a whole panel at the speed of memory. Everything here
-// has internal linkage or is an intrinsic (see check.h).
+// The vectors of half_lanes.inl. Everything here has internal linkage or is an intrinsic (see
+// check.h).
 
 #include <immintrin.h>
 
@@ -10,8 +9,8 @@
 namespace tern::kernels::avx2 {
 namespace {
 
+using Vec = __m256;
 constexpr std::int64_t kLanes = 8;
-constexpr int kPanelVectors = 8;
 
 struct F16 {
   using Element = std::uint16_t;
@@ -31,113 +30,37 @@ struct F32 {
   static __m256 load(const Element* p) noexcept { return _mm256_load_ps(p); }
 };
 
-void store_rows(float* y, __m256 acc, float scale, std::int64_t rows) noexcept {
-  const __m256 value = _mm256_mul_ps(acc, _mm256_set1_ps(scale));
-  if (rows >= kLanes) {
-    _mm256_storeu_ps(y, value);
-    return;
-  }
+Vec fill(float x) noexcept { return _mm256_set1_ps(x); }
+Vec fma(Vec a, Vec b, Vec c) noexcept { return _mm256_fmadd_ps(a, b, c); }
+Vec mul(Vec a, Vec b) noexcept { return _mm256_mul_ps(a, b); }
+Vec load(const float* y) noexcept { return _mm256_loadu_ps(y); }
+void store(float* y, Vec value) noexcept { _mm256_storeu_ps(y, value); }
+
+// Kept apart from the whole vectors: at most one tile of a matrix ends inside a vector.
+[[gnu::noinline]] Vec load_few(const float* y, std::int64_t rows) noexcept {
+  float lanes[kLanes] = {};
+  for (std::int64_t r = 0; r < rows; ++r) lanes[r] = y[r];
+  return load(lanes);
+}
+[[gnu::noinline]] void store_few(float* y, Vec value, std::int64_t rows) noexcept {
   float lanes[kLanes];
-  _mm256_storeu_ps(lanes, value);
-  for (std::int64_t r = 0; r < kLanes; ++r) {
-    if (r < rows) y[r] = lanes[r];
-  }
+  store(lanes, value);
+  for (std::int64_t r = 0; r < rows; ++r) y[r] = lanes[r];
 }
 
-// V vectors of rows against T tokens. w points at the first of the rows in its panel, y at the same
-// row of the first token; `rows` of them exist.
-template <class Type, int V, int T>
-void tile(const typename Type::Element* w, std::int64_t cols, const float* x, std::int64_t x_stride,
-          float* y, std::int64_t y_stride, float scale, std::int64_t rows) noexcept {
-  __m256 acc[T][V];
-#pragma GCC unroll 6
-  for (int t = 0; t < T; ++t) {
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) acc[t][v] = _mm256_setzero_ps();
-  }
-  for (std::int64_t k = 0; k < cols; ++k) {
-    __m256 weights[V];
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) weights[v] = Type::load(w + k * kHalfPanelRows + v * kLanes);
-#pragma GCC unroll 6
-    for (int t = 0; t < T; ++t) {
-      const __m256 b = _mm256_set1_ps(x[t * x_stride + k]);
-#pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) acc[t][v] = _mm256_fmadd_ps(weights[v], b, acc[t][v]);
-    }
-  }
-#pragma GCC unroll 6
-  for (int t = 0; t < T; ++t) {
-#pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) {
-      store_rows(y + t * y_stride + v * kLanes, acc[t][v], scale, rows - v * kLanes);
-    }
-  }
+Vec load_rows(const float* y, std::int64_t rows) noexcept {
+  return rows >= kLanes ? load(y) : load_few(y, rows);
+}
+void store_rows(float* y, Vec value, std::int64_t rows) noexcept {
+  rows >= kLanes ? store(y, value) : store_few(y, value, rows);
 }
 
-// T tokens against a whole panel, V vectors of rows at a time.
-template <class Type, int V, int T>
-void panel_tile(const typename Type::Element* panel, std::int64_t cols, const float* x,
-                std::int64_t x_stride, float* y, std::int64_t y_stride, float scale,
-                std::int64_t rows) noexcept {
-  for (std::int64_t r = 0; r < kPanelVectors * kLanes && r < rows; r += V * kLanes) {
-    tile<Type, V, T>(panel + r, cols, x, x_stride, y + r, y_stride, scale, rows - r);
-  }
-}
+struct Tile {
+  int vectors, tokens;
+};
+constexpr Tile kTile{2, 6}, kTile6{2, 6}, kTile4{2, 4}, kTile2{4, 2}, kTile1{8, 1};
 
-template <class Type>
-void panel_gemm(const typename Type::Element* panel, std::int64_t cols, const float* x,
-                std::int64_t x_stride, std::int64_t tokens, float* y, std::int64_t y_stride,
-                float scale, std::int64_t rows) noexcept {
-  for (std::int64_t t = 0; t < tokens;) {
-    const std::int64_t left = tokens - t;
-    const float* xt = x + t * x_stride;
-    float* yt = y + t * y_stride;
-    if (left >= 6) {
-      panel_tile<Type, 2, 6>(panel, cols, xt, x_stride, yt, y_stride, scale, rows);
-      t += 6;
-    } else if (left >= 4) {
-      panel_tile<Type, 2, 4>(panel, cols, xt, x_stride, yt, y_stride, scale, rows);
-      t += 4;
-    } else if (left >= 3) {
-      panel_tile<Type, 4, 3>(panel, cols, xt, x_stride, yt, y_stride, scale, rows);
-      t += 3;
-    } else if (left >= 2) {
-      panel_tile<Type, 4, 2>(panel, cols, xt, x_stride, yt, y_stride, scale, rows);
-      t += 2;
-    } else {
-      panel_tile<Type, 8, 1>(panel, cols, xt, x_stride, yt, y_stride, scale, rows);
-      t += 1;
-    }
-  }
-}
-
-template <class Type>
-void gemm_of(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens,
-             float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
-  const auto* packed = static_cast<const typename Type::Element*>(w.packed);
-  for (std::int64_t row = begin; row < end; row += kHalfPanelRows) {
-    panel_gemm<Type>(packed + row * w.cols, w.cols, x, x_stride, tokens, y + row, y_stride, w.scale,
-                     end - row);
-  }
-}
-
-void gemm(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens, float* y,
-          std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
-  switch (w.type) {
-    case HalfType::kF16:
-      return gemm_of<F16>(w, x, x_stride, tokens, y, y_stride, begin, end);
-    case HalfType::kBf16:
-      return gemm_of<Bf16>(w, x, x_stride, tokens, y, y_stride, begin, end);
-    case HalfType::kF32:
-      return gemm_of<F32>(w, x, x_stride, tokens, y, y_stride, begin, end);
-  }
-}
-
-void gemv(const HalfMatrix& w, const float* x, float* y, std::int64_t begin,
-          std::int64_t end) noexcept {
-  gemm(w, x, 0, 1, y, 0, begin, end);
-}
+#include "kernels/half/half_lanes.inl"
 
 }  // namespace
 

@@ -1,6 +1,5 @@
-// One fma chain per output, lanes across rows. A tile is V vectors of rows times T tokens, V * T
-// chains in flight; a tile of one token reads a whole panel at the speed of memory. Everything here
-// has internal linkage or is an intrinsic (see check.h).
+// The vectors of half_lanes.inl. Everything here has internal linkage or is an intrinsic (see
+// check.h).
 
 #include <arm_neon.h>
 
@@ -10,8 +9,8 @@
 namespace tern::kernels::neon {
 namespace {
 
+using Vec = float32x4_t;
 constexpr std::int64_t kLanes = 4;
-constexpr int kPanelVectors = 16;
 
 struct F16 {
   using Element = std::uint16_t;
@@ -30,110 +29,37 @@ struct F32 {
   static float32x4_t load(const Element* p) noexcept { return vld1q_f32(p); }
 };
 
-void store_rows(float* y, float32x4_t acc, float scale, std::int64_t rows) noexcept {
-  const float32x4_t value = vmulq_f32(acc, vdupq_n_f32(scale));
-  if (rows >= kLanes) {
-    vst1q_f32(y, value);
-    return;
-  }
+Vec fill(float x) noexcept { return vdupq_n_f32(x); }
+Vec fma(Vec a, Vec b, Vec c) noexcept { return vfmaq_f32(c, a, b); }
+Vec mul(Vec a, Vec b) noexcept { return vmulq_f32(a, b); }
+Vec load(const float* y) noexcept { return vld1q_f32(y); }
+void store(float* y, Vec value) noexcept { vst1q_f32(y, value); }
+
+// Kept apart from the whole vectors: at most one tile of a matrix ends inside a vector.
+[[gnu::noinline]] Vec load_few(const float* y, std::int64_t rows) noexcept {
+  float lanes[kLanes] = {};
+  for (std::int64_t r = 0; r < rows; ++r) lanes[r] = y[r];
+  return load(lanes);
+}
+[[gnu::noinline]] void store_few(float* y, Vec value, std::int64_t rows) noexcept {
   float lanes[kLanes];
-  vst1q_f32(lanes, value);
-  for (std::int64_t r = 0; r < kLanes; ++r) {
-    if (r < rows) y[r] = lanes[r];
-  }
+  store(lanes, value);
+  for (std::int64_t r = 0; r < rows; ++r) y[r] = lanes[r];
 }
 
-// V vectors of rows against T tokens. w points at the first of the rows in its panel, y at the same
-// row of the first token; `rows` of them exist.
-template <class Type, int V, int T>
-void tile(const typename Type::Element* w, std::int64_t cols, const float* x, std::int64_t x_stride,
-          float* y, std::int64_t y_stride, float scale, std::int64_t rows) noexcept {
-  float32x4_t acc[T][V];
-#pragma GCC unroll 6
-  for (int t = 0; t < T; ++t) {
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) acc[t][v] = vdupq_n_f32(0.0f);
-  }
-  for (std::int64_t k = 0; k < cols; ++k) {
-    float32x4_t weights[V];
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) weights[v] = Type::load(w + k * kHalfPanelRows + v * kLanes);
-#pragma GCC unroll 6
-    for (int t = 0; t < T; ++t) {
-      const float32x4_t b = vdupq_n_f32(x[t * x_stride + k]);
-#pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) acc[t][v] = vfmaq_f32(acc[t][v], weights[v], b);
-    }
-  }
-#pragma GCC unroll 6
-  for (int t = 0; t < T; ++t) {
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) {
-      store_rows(y + t * y_stride + v * kLanes, acc[t][v], scale, rows - v * kLanes);
-    }
-  }
+Vec load_rows(const float* y, std::int64_t rows) noexcept {
+  return rows >= kLanes ? load(y) : load_few(y, rows);
+}
+void store_rows(float* y, Vec value, std::int64_t rows) noexcept {
+  rows >= kLanes ? store(y, value) : store_few(y, value, rows);
 }
 
-// T tokens against a whole panel, V vectors of rows at a time.
-template <class Type, int V, int T>
-void panel_tile(const typename Type::Element* panel, std::int64_t cols, const float* x,
-                std::int64_t x_stride, float* y, std::int64_t y_stride, float scale,
-                std::int64_t rows) noexcept {
-  for (std::int64_t r = 0; r < kPanelVectors * kLanes && r < rows; r += V * kLanes) {
-    tile<Type, V, T>(panel + r, cols, x, x_stride, y + r, y_stride, scale, rows - r);
-  }
-}
+struct Tile {
+  int vectors, tokens;
+};
+constexpr Tile kTile{4, 6}, kTile6{4, 6}, kTile4{4, 4}, kTile2{8, 2}, kTile1{16, 1};
 
-template <class Type>
-void panel_gemm(const typename Type::Element* panel, std::int64_t cols, const float* x,
-                std::int64_t x_stride, std::int64_t tokens, float* y, std::int64_t y_stride,
-                float scale, std::int64_t rows) noexcept {
-  for (std::int64_t t = 0; t < tokens;) {
-    const std::int64_t left = tokens - t;
-    const float* xt = x + t * x_stride;
-    float* yt = y + t * y_stride;
-    if (left >= 6) {
-      panel_tile<Type, 4, 6>(panel, cols, xt, x_stride, yt, y_stride, scale, rows);
-      t += 6;
-    } else if (left >= 4) {
-      panel_tile<Type, 4, 4>(panel, cols, xt, x_stride, yt, y_stride, scale, rows);
-      t += 4;
-    } else if (left >= 2) {
-      panel_tile<Type, 8, 2>(panel, cols, xt, x_stride, yt, y_stride, scale, rows);
-      t += 2;
-    } else {
-      panel_tile<Type, 16, 1>(panel, cols, xt, x_stride, yt, y_stride, scale, rows);
-      t += 1;
-    }
-  }
-}
-
-template <class Type>
-void gemm_of(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens,
-             float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
-  const auto* packed = static_cast<const typename Type::Element*>(w.packed);
-  for (std::int64_t row = begin; row < end; row += kHalfPanelRows) {
-    panel_gemm<Type>(packed + row * w.cols, w.cols, x, x_stride, tokens, y + row, y_stride, w.scale,
-                     end - row);
-  }
-}
-
-void gemm(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens, float* y,
-          std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
-  switch (w.type) {
-    case HalfType::kF16:
-      return gemm_of<F16>(w, x, x_stride, tokens, y, y_stride, begin, end);
-    case HalfType::kBf16:
-      return gemm_of<Bf16>(w, x, x_stride, tokens, y, y_stride, begin, end);
-    case HalfType::kF32:
-      return gemm_of<F32>(w, x, x_stride, tokens, y, y_stride, begin, end);
-  }
-}
-
-void gemv(const HalfMatrix& w, const float* x, float* y, std::int64_t begin,
-          std::int64_t end) noexcept {
-  gemm(w, x, 0, 1, y, 0, begin, end);
-}
+#include "kernels/half/half_lanes.inl"
 
 }  // namespace
 

@@ -23,18 +23,28 @@ namespace {
 // lines.
 constexpr std::int64_t kGemvChunkLines = std::int64_t{1} << 14;
 
-// Activations of one group of tokens stay in L2 while all row blocks pass over them.
-constexpr std::int64_t kGroupBytes = 384 * 1024;
+// gemm copies the activations of a tile of tokens, this many columns at a time, into one run of
+// memory: a tile then streams through L1 instead of touching a far row per token, where strides
+// that are large powers of two would share cache sets. 24 KiB for the widest tile.
+constexpr std::int64_t kChunkCols = 1024;
 
-// Rows of activations whose stride is a large power of two share one set of the L1 cache, which has
-// eight ways or more. Larger tiles save little unpacking and were slower for that reason where
-// measured (Zen 4).
-constexpr int kMaxTile = 8;
+// 24 accumulators, four registers of codes, a mask and a broadcast fill the 32 registers.
+constexpr int kMaxTile = 24;
 
 __m512i broadcast4(const std::int8_t* q) noexcept {
   std::int32_t word;
   std::memcpy(&word, q, sizeof word);
   return _mm512_set1_epi32(word);
+}
+
+// acc += codes * (four activations at q, broadcast). Written as one instruction with its
+// accumulator in place: g++ 12 copies and spills the accumulators of the intrinsic, and does not
+// fold the broadcast into it.
+void dot_broadcast(__m512i& acc, __m512i codes, const std::int8_t* q) noexcept {
+  using Word = std::int32_t __attribute__((may_alias));
+  asm("vpdpbusd %2%{1to16%}, %1, %0"
+      : "+v"(acc)
+      : "v"(codes), "m"(*reinterpret_cast<const Word*>(q)));
 }
 
 void store_rows(float* y, __m512i acc, std::int32_t sum, float scale, std::int64_t rows) noexcept {
@@ -88,72 +98,139 @@ void gemv(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_
   }
 }
 
-// One row block against T tokens: T accumulators, the line unpacked once for all of them.
-template <int T>
-void tile(const std::uint8_t* packed, std::int64_t lines, const QuantizedBatch& x, std::int64_t t0,
-          float* y, std::int64_t y_stride, std::int64_t rows) noexcept {
-  const __m512i mask = _mm512_set1_epi8(0x03);
-  const std::int8_t* q = x.q + t0 * x.stride;
-  __m512i acc[T];
-#pragma GCC unroll 8
-  for (int t = 0; t < T; ++t) acc[t] = _mm512_setzero_si512();
-  for (std::int64_t line = 0; line < lines; ++line) {
-    const __m512i v = _mm512_load_si512(packed + line * kTernaryLineBytes);
-    const __m512i c0 = _mm512_and_si512(v, mask);
-    const __m512i c1 = _mm512_and_si512(_mm512_srli_epi16(v, 2), mask);
-    const __m512i c2 = _mm512_and_si512(_mm512_srli_epi16(v, 4), mask);
-    const __m512i c3 = _mm512_and_si512(_mm512_srli_epi16(v, 6), mask);
-#pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) {
-      const std::int8_t* qt = q + t * x.stride + line * kTernaryLineCols;
-      acc[t] = _mm512_dpbusd_epi32(acc[t], c0, broadcast4(qt));
-      acc[t] = _mm512_dpbusd_epi32(acc[t], c1, broadcast4(qt + 4));
-      acc[t] = _mm512_dpbusd_epi32(acc[t], c2, broadcast4(qt + 8));
-      acc[t] = _mm512_dpbusd_epi32(acc[t], c3, broadcast4(qt + 12));
-    }
-  }
-#pragma GCC unroll 8
-  for (int t = 0; t < T; ++t) {
-    store_rows(y + t * y_stride, acc[t], x.sums[t0 + t], x.scales[t0 + t], rows);
+// Sum(code * q) of up to 16 rows and one token, kept in y between chunks of columns.
+__m512i load_partial(const float* y, std::int64_t rows) noexcept {
+  if (rows >= kTernaryRowBlock) return _mm512_loadu_si512(y);
+  return _mm512_maskz_loadu_epi32(static_cast<__mmask16>((1u << rows) - 1u), y);
+}
+
+void store_partial(float* y, __m512i acc, std::int64_t rows) noexcept {
+  if (rows >= kTernaryRowBlock) {
+    _mm512_storeu_si512(y, acc);
+  } else {
+    _mm512_mask_storeu_epi32(y, static_cast<__mmask16>((1u << rows) - 1u), acc);
   }
 }
 
-// One row block against tokens [t0, t1). y points at the block's first row of token 0.
-void row_block(const std::uint8_t* packed, std::int64_t lines, const QuantizedBatch& x,
-               std::int64_t t0, std::int64_t t1, float* y, std::int64_t y_stride,
-               std::int64_t rows) noexcept {
-  while (t0 < t1) {
-    const std::int64_t left = t1 - t0;
-    float* out = y + t0 * y_stride;
-    if (left >= 8) {
-      tile<8>(packed, lines, x, t0, out, y_stride, rows);
-      t0 += 8;
-    } else if (left >= 4) {
-      tile<4>(packed, lines, x, t0, out, y_stride, rows);
-      t0 += 4;
-    } else if (left >= 2) {
-      tile<2>(packed, lines, x, t0, out, y_stride, rows);
-      t0 += 2;
+// Words of four activations: from (T, stride) to (cols / 4, T). T is a multiple of 4.
+template <int T>
+void interleave(const std::int8_t* q, std::int64_t stride, std::int64_t cols,
+                std::int8_t* words) noexcept {
+  for (int t = 0; t < T; t += 4) {
+    const std::int8_t* row = q + t * stride;
+    std::int8_t* out = words + 4 * t;
+    for (std::int64_t k = 0; k < cols; k += 16, out += 16 * T) {
+      const auto* at = row + k;
+      const __m128i r0 = _mm_load_si128(reinterpret_cast<const __m128i*>(at));
+      const __m128i r1 = _mm_load_si128(reinterpret_cast<const __m128i*>(at + stride));
+      const __m128i r2 = _mm_load_si128(reinterpret_cast<const __m128i*>(at + 2 * stride));
+      const __m128i r3 = _mm_load_si128(reinterpret_cast<const __m128i*>(at + 3 * stride));
+      const __m128i low01 = _mm_unpacklo_epi32(r0, r1);
+      const __m128i high01 = _mm_unpackhi_epi32(r0, r1);
+      const __m128i low23 = _mm_unpacklo_epi32(r2, r3);
+      const __m128i high23 = _mm_unpackhi_epi32(r2, r3);
+      auto* to = reinterpret_cast<__m128i*>(out);
+      _mm_store_si128(to, _mm_unpacklo_epi64(low01, low23));
+      _mm_store_si128(to + T / 4, _mm_unpackhi_epi64(low01, low23));
+      _mm_store_si128(to + 2 * (T / 4), _mm_unpacklo_epi64(high01, high23));
+      _mm_store_si128(to + 3 * (T / 4), _mm_unpackhi_epi64(high01, high23));
+    }
+  }
+}
+
+// Where the words of T tokens lie: interleaved by `interleave`, or in place for a few tokens.
+struct Words {
+  const std::int8_t* q;
+  std::int64_t token_stride;
+  std::int64_t word_stride;
+};
+
+struct Outputs {
+  const std::int32_t* sums;
+  const float* scales;
+  float* y;  // of the first token, at the first row of the block
+  std::int64_t y_stride;
+  std::int64_t rows;  // that exist from there on
+  bool first;         // no partial sums in y yet
+  bool last;          // y becomes the result
+};
+
+// One row block against T tokens: T accumulators, each line unpacked once for all of them.
+template <int T>
+void tile(const std::uint8_t* packed, std::int64_t lines, Words words,
+          const Outputs& out) noexcept {
+  const __m512i mask = _mm512_set1_epi8(0x03);
+  __m512i acc[T];
+#pragma GCC unroll 24
+  for (int t = 0; t < T; ++t) {
+    acc[t] = out.first ? _mm512_setzero_si512() : load_partial(out.y + t * out.y_stride, out.rows);
+  }
+  // Constants for the compiler: with a stride of T words every address is one displacement.
+  const std::int64_t token_stride = T >= 4 ? 4 : words.token_stride;
+  const std::int64_t word_stride = T >= 4 ? 4 * T : words.word_stride;
+  const std::int8_t* q = words.q;
+  for (std::int64_t line = 0; line < lines; ++line, q += 4 * word_stride) {
+    const __m512i v = _mm512_load_si512(packed + line * kTernaryLineBytes);
+    const __m512i codes[4] = {_mm512_and_si512(v, mask),
+                              _mm512_and_si512(_mm512_srli_epi16(v, 2), mask),
+                              _mm512_and_si512(_mm512_srli_epi16(v, 4), mask),
+                              _mm512_and_si512(_mm512_srli_epi16(v, 6), mask)};
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+#pragma GCC unroll 24
+      for (int t = 0; t < T; ++t) {
+        dot_broadcast(acc[t], codes[j], q + j * word_stride + t * token_stride);
+      }
+    }
+  }
+#pragma GCC unroll 24
+  for (int t = 0; t < T; ++t) {
+    float* y = out.y + t * out.y_stride;
+    if (out.last) {
+      store_rows(y, acc[t], out.sums[t], out.scales[t], out.rows);
     } else {
-      tile<1>(packed, lines, x, t0, out, y_stride, rows);
-      t0 += 1;
+      store_partial(y, acc[t], out.rows);
+    }
+  }
+}
+
+// T tokens, the first of them t0, against rows [begin, end).
+template <int T>
+void gemm_tile(const TernaryMatrix& w, const QuantizedBatch& x, std::int64_t t0, float* y,
+               std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
+  alignas(64) std::int8_t interleaved[T >= 4 ? T * kChunkCols : 1];
+  const std::int64_t lines = ternary_lines(w.cols);
+  constexpr std::int64_t kChunkLines = kChunkCols / kTernaryLineCols;
+  for (std::int64_t line = 0; line < lines; line += kChunkLines) {
+    const std::int64_t count = lines - line < kChunkLines ? lines - line : kChunkLines;
+    const std::int8_t* q = x.q + t0 * x.stride + line * kTernaryLineCols;
+    Words words{q, x.stride, 4};
+    if constexpr (T >= 4) {
+      interleave<T>(q, x.stride, count * kTernaryLineCols, interleaved);
+      words.q = interleaved;
+    }
+    Outputs out{x.sums + t0, x.scales + t0, nullptr, y_stride, 0, line == 0, line + count == lines};
+    for (std::int64_t row = begin; row < end; row += kTernaryRowBlock) {
+      out.y = y + t0 * y_stride + row;
+      out.rows = end - row;
+      tile<T>(w.packed + (row / kTernaryRowBlock * lines + line) * kTernaryLineBytes, count, words,
+              out);
     }
   }
 }
 
 void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t y_stride,
           std::int64_t begin, std::int64_t end) noexcept {
-  const std::int64_t lines = ternary_lines(w.cols);
-  const std::int64_t block_bytes = lines * kTernaryLineBytes;
-  const std::int64_t tiles = kGroupBytes / (kMaxTile * x.stride);
-  const std::int64_t group = kMaxTile * (tiles > 1 ? tiles : 1);
-  for (std::int64_t t0 = 0; t0 < x.tokens; t0 += group) {
-    const std::int64_t t1 = x.tokens - t0 < group ? x.tokens : t0 + group;
-    for (std::int64_t row = begin; row < end; row += kTernaryRowBlock) {
-      row_block(w.packed + row / kTernaryRowBlock * block_bytes, lines, x, t0, t1, y + row,
-                y_stride, end - row);
-    }
+  std::int64_t t = 0;
+  for (; x.tokens - t >= kMaxTile; t += kMaxTile) {
+    gemm_tile<kMaxTile>(w, x, t, y, y_stride, begin, end);
   }
+  const std::int64_t left = x.tokens - t;
+  if (left >= 16) gemm_tile<16>(w, x, t, y, y_stride, begin, end), t += 16;
+  if (left % 16 >= 8) gemm_tile<8>(w, x, t, y, y_stride, begin, end), t += 8;
+  if (left % 8 >= 4) gemm_tile<4>(w, x, t, y, y_stride, begin, end), t += 4;
+  if (left % 4 >= 2) gemm_tile<2>(w, x, t, y, y_stride, begin, end), t += 2;
+  if (left % 2 >= 1) gemm_tile<1>(w, x, t, y, y_stride, begin, end);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@
 namespace tern::kernels {
 namespace {
 
-constexpr std::int64_t kMaxTokens = 64;
+constexpr std::int64_t kManyTokens = 64;
 constexpr std::uint32_t kCanary = 0x7fc0dead;  // a NaN no kernel can produce
 
 const HalfType kTypes[] = {HalfType::kF16, HalfType::kBf16, HalfType::kF32};
@@ -59,12 +59,12 @@ std::uint32_t random_weight(HalfType type, std::mt19937& random) {
 
 struct Problem {
   HalfType type;
-  std::int64_t rows, cols, x_stride;
+  std::int64_t rows, cols, tokens, x_stride;
   float scale;
   std::vector<unsigned char> weights;  // (rows, cols) in `type`, one byte off alignment
   std::vector<float> values;           // (rows, cols)
-  std::vector<float> x;                // (kMaxTokens, x_stride)
-  std::vector<float> expected;         // (kMaxTokens, rows)
+  std::vector<float> x;                // (tokens, x_stride)
+  std::vector<float> expected;         // (tokens, rows)
   AlignedBuffer<std::uint8_t> packed;
 
   HalfMatrix matrix() const { return {packed.data(), type, rows, cols, scale}; }
@@ -75,7 +75,7 @@ struct Problem {
 };
 
 void solve(Problem& p) {
-  for (std::int64_t t = 0; t < kMaxTokens; ++t) {
+  for (std::int64_t t = 0; t < p.tokens; ++t) {
     for (std::int64_t r = 0; r < p.rows; ++r) {
       float acc = 0.0f;
       for (std::int64_t k = 0; k < p.cols; ++k) {
@@ -86,12 +86,14 @@ void solve(Problem& p) {
   }
 }
 
-Problem make_problem(HalfType type, std::int64_t rows, std::int64_t cols) {
+Problem make_problem(HalfType type, std::int64_t rows, std::int64_t cols,
+                     std::int64_t tokens = kManyTokens) {
   std::mt19937 random(static_cast<std::uint32_t>(rows * 7919 + cols));
   Problem p{};
   p.type = type;
   p.rows = rows;
   p.cols = cols;
+  p.tokens = tokens;
   p.x_stride = cols + 3;
   p.scale = 0.731f;
   p.weights.resize(1 + static_cast<std::size_t>(rows * cols) * p.element());
@@ -102,9 +104,9 @@ Problem make_problem(HalfType type, std::int64_t rows, std::int64_t cols) {
                 p.element());
     p.values.push_back(to_f32(type, bits));
   }
-  p.x.resize(static_cast<std::size_t>(kMaxTokens * p.x_stride));
+  p.x.resize(static_cast<std::size_t>(p.tokens * p.x_stride));
   for (float& value : p.x) value = std::bit_cast<float>(random_f32(random, 40));
-  p.expected.resize(static_cast<std::size_t>(kMaxTokens * rows));
+  p.expected.resize(static_cast<std::size_t>(p.tokens * rows));
   solve(p);
   return p;
 }
@@ -200,8 +202,15 @@ TEST_CASE("Half kernels equal one correctly rounded chain per output on tall and
   for (const HalfType type : kTypes) {
     for (const Shape shape : {Shape{640, 33}, {1000, 5}, {17, 2560}, {1, 6912}}) {
       Problem p = make_problem(type, shape.rows, shape.cols);
-      check_everywhere(p, {1, 24});
+      check_everywhere(p, {1, 24, 32, 37});
     }
+  }
+}
+
+TEST_CASE("Half kernels equal one correctly rounded chain per output across blocks of a batch") {
+  for (const HalfType type : kTypes) {
+    Problem p = make_problem(type, 67, 300, 560);
+    check_everywhere(p, {263, 265, 271, 560});
   }
 }
 

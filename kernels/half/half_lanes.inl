@@ -1,0 +1,237 @@
+// half.h on the vectors of one instruction set. Included inside the anonymous namespace of
+// half_<isa>.cpp, behind
+//   Vec, kLanes        a vector of binary32 and its width
+//   fill, fma, mul, load, load_rows, store, store_rows   (the last lanes of "_rows" may not exist)
+//   F16, Bf16, F32     Element and load(const Element*), of aligned weights as binary32
+//   kTile, kTile6, kTile4, kTile2, kTile1   the register tiles, for kTile.tokens, 6, 4, 2, 1 tokens
+
+constexpr int kPanelVectors = kHalfPanelRows / kLanes;
+
+// A batch passes over the weights in blocks of this many columns and tokens: the activations of a
+// block (264 KiB) stay in L2, a tile of them and of the weights as binary32 (12 and 32 KiB on
+// 512-bit vectors) in L1 or, where that is smaller, stream from L2.
+constexpr std::int64_t kBlockCols = 256;
+constexpr std::int64_t kBlockTokens = 264;
+static_assert(kBlockTokens % kTile.tokens == 0 && kPanelVectors % kTile.vectors == 0);
+
+// Fewer tokens than this do not repay the conversion of the weights; fewer than that behind the
+// last whole tile are not worth a padded one.
+constexpr std::int64_t kManyTokens = 32;
+constexpr std::int64_t kPaddedTokens = (2 * kTile.tokens + 2) / 3;
+
+// Where the outputs of a tile go: y at its first row and token; rows and tokens that exist.
+struct Outputs {
+  float* y;
+  std::int64_t y_stride;
+  std::int64_t rows;
+  std::int64_t tokens;
+  float scale;
+  bool first;  // chains start here; otherwise y holds what the columns before left
+  bool last;   // chains end here
+};
+
+// V vectors of rows against T tokens, V * T chains in flight. w: weight (r, k) at w[k * Stride +
+// r]; x: activation (t, k) at x[k * T + t] where interleaved, otherwise at x[t * x_stride + k].
+template <class Type, int V, int T, int Stride, bool Interleaved>
+void tile(const typename Type::Element* w, std::int64_t cols, const float* x, std::int64_t x_stride,
+          const Outputs& out) noexcept {
+  Vec acc[T][V];
+#pragma GCC unroll 12
+  for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) {
+      acc[t][v] = out.first || t >= out.tokens
+                      ? fill(0.0f)
+                      : load_rows(out.y + t * out.y_stride + v * kLanes, out.rows - v * kLanes);
+    }
+  }
+  for (std::int64_t k = 0; k < cols; ++k) {
+    Vec weights[V];
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) weights[v] = Type::load(w + k * Stride + v * kLanes);
+#pragma GCC unroll 12
+    for (int t = 0; t < T; ++t) {
+      const Vec b = fill(Interleaved ? x[k * T + t] : x[t * x_stride + k]);
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) acc[t][v] = fma(weights[v], b, acc[t][v]);
+    }
+  }
+  const Vec scale = fill(out.scale);
+#pragma GCC unroll 12
+  for (int t = 0; t < T; ++t) {
+    if (t >= out.tokens) break;
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) {
+      store_rows(out.y + t * out.y_stride + v * kLanes,
+                 out.last ? mul(acc[t][v], scale) : acc[t][v], out.rows - v * kLanes);
+    }
+  }
+}
+
+// T tokens against a whole panel, V vectors of rows at a time.
+template <class Type, int V, int T>
+void panel_tile(const typename Type::Element* panel, std::int64_t cols, const float* x,
+                std::int64_t x_stride, Outputs out) noexcept {
+  const std::int64_t rows = out.rows < kHalfPanelRows ? out.rows : kHalfPanelRows;
+  for (std::int64_t r = 0; r < rows; r += V * kLanes, out.y += V * kLanes, out.rows -= V * kLanes) {
+    tile<Type, V, T, kHalfPanelRows, false>(panel + r, cols, x, x_stride, out);
+  }
+}
+
+// A few tokens: weights come straight from their panel, a tile of tokens at a time.
+template <class Type>
+void gemm_few(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens,
+              float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
+  const auto* packed = static_cast<const typename Type::Element*>(w.packed);
+  for (std::int64_t row = begin; row < end; row += kHalfPanelRows) {
+    const auto* panel = packed + row * w.cols;
+    for (std::int64_t t = 0; t < tokens;) {
+      const std::int64_t left = tokens - t;
+      const float* xt = x + t * x_stride;
+      const Outputs out{y + t * y_stride + row, y_stride, end - row, left, w.scale, true, true};
+      if (left >= kTile.tokens) {
+        panel_tile<Type, kTile.vectors, kTile.tokens>(panel, w.cols, xt, x_stride, out);
+        t += kTile.tokens;
+      } else if (left >= 6) {
+        panel_tile<Type, kTile6.vectors, 6>(panel, w.cols, xt, x_stride, out);
+        t += 6;
+      } else if (left >= 4) {
+        panel_tile<Type, kTile4.vectors, 4>(panel, w.cols, xt, x_stride, out);
+        t += 4;
+      } else if (left >= 2) {
+        panel_tile<Type, kTile2.vectors, 2>(panel, w.cols, xt, x_stride, out);
+        t += 2;
+      } else {
+        panel_tile<Type, kTile1.vectors, 1>(panel, w.cols, xt, x_stride, out);
+        t += 1;
+      }
+    }
+  }
+}
+
+constexpr int kTileRows = kTile.vectors * static_cast<int>(kLanes);
+
+// Rows [0, kTileRows) and columns [0, cols) of a panel as binary32: (cols, kTileRows), without the
+// gaps that would leave half of the cache's sets unused.
+template <class Type>
+void expand(const typename Type::Element* panel, std::int64_t cols, float* out) noexcept {
+  for (std::int64_t k = 0; k < cols; ++k, panel += kHalfPanelRows, out += kTileRows) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kTile.vectors; ++v) {
+      store(out + v * kLanes, Type::load(panel + v * kLanes));
+    }
+  }
+}
+
+// Activations from (tokens, x_stride) to tiles of (cols, kTile.tokens); missing tokens are 0. The
+// inner loop writes along the tile, so that stores fill whole lines.
+void interleave(const float* x, std::int64_t x_stride, std::int64_t tokens, std::int64_t cols,
+                float* out) noexcept {
+  constexpr int kTokens = kTile.tokens;
+  for (std::int64_t t = 0; t < tokens; t += kTokens, x += kTokens * x_stride) {
+    if (tokens - t >= kTokens) {
+      for (std::int64_t k = 0; k < cols; ++k, out += kTokens) {
+#pragma GCC unroll 12
+        for (int i = 0; i < kTokens; ++i) out[i] = x[i * x_stride + k];
+      }
+    } else {
+      for (std::int64_t k = 0; k < cols; ++k, out += kTokens) {
+        for (int i = 0; i < kTokens; ++i) out[i] = t + i < tokens ? x[i * x_stride + k] : 0.0f;
+      }
+    }
+  }
+}
+
+// The outputs of the next tile of tokens: they lie a row apart, where no prefetcher looks, and the
+// tile after this one begins by reading them.
+void prefetch_outputs(const Outputs& out) noexcept {
+  for (std::int64_t t = kTile.tokens; t < 2 * kTile.tokens && t < out.tokens; ++t) {
+    for (std::int64_t r = 0; r < kTileRows && r < out.rows; r += 16) {
+      __builtin_prefetch(out.y + t * out.y_stride + r, 1);
+    }
+  }
+}
+
+// One block of columns [k, k + cols) and tokens against all rows [begin, end).
+template <class Type>
+void gemm_block(const HalfMatrix& w, const float* tiles, std::int64_t k, std::int64_t cols,
+                std::int64_t tokens, float* y, std::int64_t y_stride, std::int64_t begin,
+                std::int64_t end) noexcept {
+  alignas(64) float expanded[kBlockCols * kTileRows];
+  const auto* packed = static_cast<const typename Type::Element*>(w.packed);
+  for (std::int64_t row = begin; row < end; row += kTileRows) {
+    const std::int64_t in_panel = row % kHalfPanelRows;
+    expand<Type>(packed + (row - in_panel) * w.cols + k * kHalfPanelRows + in_panel, cols,
+                 expanded);
+    for (std::int64_t t = 0; t < tokens; t += kTile.tokens) {
+      const Outputs out{y + t * y_stride + row, y_stride, end - row, tokens - t, w.scale, k == 0,
+                        k + cols == w.cols};
+      prefetch_outputs(out);
+      tile<F32, kTile.vectors, kTile.tokens, kTileRows, true>(expanded, cols, tiles + t * cols, 0,
+                                                              out);
+    }
+  }
+}
+
+// Many tokens: blocks of tokens and columns, weights converted once per block.
+template <class Type>
+void gemm_many(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens,
+               float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
+  alignas(64) float tiles[kBlockCols * kBlockTokens];
+  for (std::int64_t t = 0; t < tokens; t += kBlockTokens) {
+    const std::int64_t count = tokens - t < kBlockTokens ? tokens - t : kBlockTokens;
+    for (std::int64_t k = 0; k < w.cols; k += kBlockCols) {
+      const std::int64_t cols = w.cols - k < kBlockCols ? w.cols - k : kBlockCols;
+      interleave(x + t * x_stride + k, x_stride, count, cols, tiles);
+      gemm_block<Type>(w, tiles, k, cols, count, y + t * y_stride, y_stride, begin, end);
+    }
+  }
+}
+
+template <class Type>
+void gemm_of(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens,
+             float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
+  const std::int64_t rest = tokens % kTile.tokens;
+  const std::int64_t many = tokens < kTile.tokens  ? 0
+                            : rest < kPaddedTokens ? tokens - rest
+                                                   : tokens;
+  if (many > 0) gemm_many<Type>(w, x, x_stride, many, y, y_stride, begin, end);
+  if (many < tokens) {
+    gemm_few<Type>(w, x + many * x_stride, x_stride, tokens - many, y + many * y_stride, y_stride,
+                   begin, end);
+  }
+}
+
+void gemm(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens, float* y,
+          std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
+  switch (w.type) {
+    case HalfType::kF16:
+      return gemm_of<F16>(w, x, x_stride, tokens, y, y_stride, begin, end);
+    case HalfType::kBf16:
+      return gemm_of<Bf16>(w, x, x_stride, tokens, y, y_stride, begin, end);
+    case HalfType::kF32:
+      return gemm_of<F32>(w, x, x_stride, tokens, y, y_stride, begin, end);
+  }
+}
+
+template <class Type>
+void gemv_of(const HalfMatrix& w, const float* x, float* y, std::int64_t begin,
+             std::int64_t end) noexcept {
+  const auto* packed = static_cast<const typename Type::Element*>(w.packed);
+  for (std::int64_t row = begin; row < end; row += kHalfPanelRows) {
+    panel_tile<Type, kTile1.vectors, 1>(packed + row * w.cols, w.cols, x, 0,
+                                        {y + row, 0, end - row, 1, w.scale, true, true});
+  }
+}
+
+void gemv(const HalfMatrix& w, const float* x, float* y, std::int64_t begin,
+          std::int64_t end) noexcept {
+  switch (w.type) {
+    case HalfType::kF16:
+      return gemv_of<F16>(w, x, y, begin, end);
+    case HalfType::kBf16:
+      return gemv_of<Bf16>(w, x, y, begin, end);
+    case HalfType::kF32:
+      return gemv_of<F32>(w, x, y, begin, end);
+  }
+}
