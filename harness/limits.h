@@ -15,4 +15,13 @@ namespace tern::harness {
 // second.
 double measure_read_bandwidth(engine::ThreadPool& pool, const kernels::KernelTable& table);
 
+// Multiply-adds per second of this team on registers alone, all threads together: the row's int8
+// dot product and its binary32 fma, which bound the prefill of ternary and of FP16 layers. The best
+// of several passes, a tenth of a second each.
+struct ComputePeaks {
+  double int8_macs_per_s;
+  double fp32_macs_per_s;
+};
+ComputePeaks measure_compute_peaks(engine::ThreadPool& pool, const kernels::KernelTable& table);
+
 }  // namespace tern::harness

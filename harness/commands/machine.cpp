@@ -81,15 +81,23 @@ json counter_rows() {
   return rows;
 }
 
-// What one thread and what all cores read from memory.
+// What one thread and what all cores read from memory, and multiply and add between registers. An
+// operation is a multiplication or an addition.
 json limits(const kernels::KernelTable& table) {
   json bandwidths = json::array();
+  json peaks = json::array();
   for (const int threads : std::set<int>{1, engine::physical_cores()}) {
     engine::ThreadPool pool({.threads = threads});
     bandwidths.push_back(
         {{"threads", threads}, {"gb_per_s", measure_read_bandwidth(pool, table) / 1e9}});
+    const ComputePeaks peak = measure_compute_peaks(pool, table);
+    peaks.push_back({{"threads", threads},
+                     {"int8_gops_per_s", 2 * peak.int8_macs_per_s / 1e9},
+                     {"fp32_gflops_per_s", 2 * peak.fp32_macs_per_s / 1e9}});
   }
-  return {{"read_bandwidth", std::move(bandwidths)}};
+  return {{"kernels", table.name},
+          {"read_bandwidth", std::move(bandwidths)},
+          {"compute", std::move(peaks)}};
 }
 
 std::string number_of(const json& object, const char* key, const char* unit) {
@@ -156,11 +164,18 @@ std::string rows_text(const char* title, const json& rows, const char* detail) {
 
 std::string limits_text(const json& limits) {
   std::vector<std::vector<std::string>> cells;
-  for (const json& row : limits.at("read_bandwidth")) {
-    cells.push_back({std::to_string(row.at("threads").get<int>()),
-                     fmt::format("{:.1f}", row.at("gb_per_s").get<double>())});
+  const json& peaks = limits.at("compute");
+  for (std::size_t i = 0; i < peaks.size(); ++i) {
+    const auto figure = [](const json& row, const char* key) {
+      return fmt::format("{:.1f}", row.at(key).get<double>());
+    };
+    cells.push_back({std::to_string(peaks[i].at("threads").get<int>()),
+                     figure(limits.at("read_bandwidth")[i], "gb_per_s"),
+                     figure(peaks[i], "int8_gops_per_s"), figure(peaks[i], "fp32_gflops_per_s")});
   }
-  return "\n" + markdown_table({"threads", "memory read, GB/s"}, cells);
+  return "\n" +
+         markdown_table({"threads", "memory read, GB/s", "int8 dot, Gop/s", "FP32 fma, Gflop/s"},
+                        cells);
 }
 
 }  // namespace

@@ -48,6 +48,10 @@ struct HalfKernels {
   // y[t * y_stride + r] for t in [0, tokens); x: (tokens, x_stride).
   void (*gemm)(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens,
                float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept;
+
+  // The limit of gemm, as TernaryKernels::peak: binary32 fma between registers, for at most 2^19
+  // rounds; returns the multiply-adds done, counted by the sums.
+  std::int64_t (*peak)(std::int64_t rounds) noexcept;
 };
 
 namespace scalar {

@@ -68,6 +68,7 @@ constinit const HalfKernels kHalf = {kHalfPanelRows,
                                      scalar::half_pack,
                                      scalar::half_unpack_row,
                                      gemv,
-                                     gemm};
+                                     gemm,
+                                     peak};
 
 }  // namespace tern::kernels::neon

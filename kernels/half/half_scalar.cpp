@@ -108,6 +108,13 @@ void unpack_row_of(const HalfMatrix& w, std::int64_t row, float* out) noexcept {
   for (std::int64_t k = 0; k < w.cols; ++k) out[k] = Type::to_f32(column[k * kHalfPanelRows]);
 }
 
+std::int64_t peak(std::int64_t rounds) noexcept {
+  volatile const float one = 1.0f;
+  float sum = 0.0f;
+  for (std::int64_t round = 0; round < rounds; ++round) sum = __builtin_fmaf(one, one, sum);
+  return static_cast<std::int64_t>(sum);
+}
+
 }  // namespace
 
 std::size_t half_packed_bytes(HalfType type, std::int64_t rows, std::int64_t cols) noexcept {
@@ -135,6 +142,6 @@ void half_unpack_row(const HalfMatrix& w, std::int64_t row, float* out) noexcept
 }
 
 constinit const HalfKernels kHalf = {
-    kHalfPanelRows, half_packed_bytes, half_pack, half_unpack_row, gemv, gemm};
+    kHalfPanelRows, half_packed_bytes, half_pack, half_unpack_row, gemv, gemm, peak};
 
 }  // namespace tern::kernels::scalar

@@ -26,6 +26,8 @@ inline constexpr std::int64_t kQuantizedAlign = 64;
 // |sum| <= cols * 2 * 128 must fit int32.
 inline constexpr std::int64_t kMaxTernaryCols = std::int64_t{1} << 22;
 
+inline constexpr std::int64_t kMaxPeakRounds = std::int64_t{1} << 19;
+
 // A matrix of shape (rows, cols) in the layout above.
 struct TernaryMatrix {
   const std::uint8_t* packed;  // packed_bytes(rows, cols), 64-byte aligned
@@ -64,6 +66,11 @@ struct TernaryKernels {
   // y[t * y_stride + r] for every token t and r in [begin, end).
   void (*gemm)(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t y_stride,
                std::int64_t begin, std::int64_t end) noexcept;
+
+  // The limit of gemm: `rounds` (at most kMaxPeakRounds) of this row's dot product between
+  // registers, as many chains as hide its latency. Returns the multiply-adds done, which the sums
+  // themselves have counted.
+  std::int64_t (*peak)(std::int64_t rounds) noexcept;
 };
 
 namespace scalar {

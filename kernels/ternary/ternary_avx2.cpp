@@ -151,6 +151,36 @@ void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_
   }
 }
 
+std::int64_t peak(std::int64_t rounds) noexcept {
+  constexpr int kChains = 2 * kMaxTile;
+  constexpr int kSteps = 4 * kStripLines;
+  const __m256i ones = _mm256_set1_epi16(1);
+  const __m256i codes = _mm256_set1_epi8(1);
+  __m256i total = _mm256_setzero_si256();
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    __m256i acc[kChains];
+#pragma GCC unroll 8
+    for (int c = 0; c < kChains; ++c) acc[c] = _mm256_setzero_si256();
+    for (int step = 0; step < kSteps; ++step) {
+      __m256i q = codes;
+#pragma GCC unroll 8
+      for (int c = 0; c < kChains; ++c) {
+        asm("" : "+x"(q));  // a new value for all the compiler knows: nothing to hoist
+        acc[c] = _mm256_add_epi16(acc[c], _mm256_maddubs_epi16(codes, q));
+      }
+    }
+#pragma GCC unroll 8
+    for (int c = 0; c < kChains; ++c) {
+      total = _mm256_add_epi32(total, _mm256_madd_epi16(acc[c], ones));
+    }
+  }
+  std::int32_t lanes[8];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), total);
+  std::int64_t done = 0;
+  for (const std::int32_t lane : lanes) done += static_cast<std::uint32_t>(lane);
+  return done;
+}
+
 }  // namespace
 
 constinit const TernaryKernels kTernary = {kTernaryRowBlock,
@@ -158,6 +188,7 @@ constinit const TernaryKernels kTernary = {kTernaryRowBlock,
                                            scalar::ternary_pack,
                                            scalar::ternary_unpack_row,
                                            gemv,
-                                           gemm};
+                                           gemm,
+                                           peak};
 
 }  // namespace tern::kernels::avx2

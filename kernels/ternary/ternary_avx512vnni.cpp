@@ -233,6 +233,26 @@ void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_
   if (left % 2 >= 1) gemm_tile<1>(w, x, t, y, y_stride, begin, end);
 }
 
+std::int64_t peak(std::int64_t rounds) noexcept {
+  __m512i acc[kMaxTile];
+#pragma GCC unroll 24
+  for (int t = 0; t < kMaxTile; ++t) acc[t] = _mm512_setzero_si512();
+  const __m512i ones = _mm512_set1_epi8(1);
+  for (std::int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 24
+    for (int t = 0; t < kMaxTile; ++t)
+      asm volatile("vpdpbusd %1, %1, %0" : "+v"(acc[t]) : "v"(ones));
+  }
+  std::int64_t done = 0;
+#pragma GCC unroll 24
+  for (int t = 0; t < kMaxTile; ++t) {
+    std::int32_t lanes[16];
+    _mm512_storeu_si512(lanes, acc[t]);
+    for (const std::int32_t lane : lanes) done += lane;
+  }
+  return done;
+}
+
 }  // namespace
 
 constinit const TernaryKernels kTernary = {kTernaryRowBlock,
@@ -240,6 +260,7 @@ constinit const TernaryKernels kTernary = {kTernaryRowBlock,
                                            scalar::ternary_pack,
                                            scalar::ternary_unpack_row,
                                            gemv,
-                                           gemm};
+                                           gemm,
+                                           peak};
 
 }  // namespace tern::kernels::avx512vnni

@@ -114,6 +114,23 @@ void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_
   }
 }
 
+std::int64_t peak(std::int64_t rounds) noexcept {
+  constexpr int kChains = 4 * kMaxTile;
+  volatile const std::int32_t opaque_zero = 0;  // the compiler would compute equal chains once
+  int32x4_t acc[kChains];
+#pragma GCC unroll 16
+  for (int c = 0; c < kChains; ++c) acc[c] = vdupq_n_s32(opaque_zero);
+  const int8x16_t ones = vdupq_n_s8(1);
+  for (std::int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 16
+    for (int c = 0; c < kChains; ++c) acc[c] = vdotq_laneq_s32(acc[c], ones, ones, 0);
+  }
+  std::int64_t done = 0;
+#pragma GCC unroll 16
+  for (int c = 0; c < kChains; ++c) done += vaddlvq_s32(acc[c]);
+  return done;
+}
+
 }  // namespace
 
 constinit const TernaryKernels kTernary = {kTernaryRowBlock,
@@ -121,6 +138,7 @@ constinit const TernaryKernels kTernary = {kTernaryRowBlock,
                                            scalar::ternary_pack,
                                            scalar::ternary_unpack_row,
                                            gemv,
-                                           gemm};
+                                           gemm,
+                                           peak};
 
 }  // namespace tern::kernels::dotprod

@@ -138,6 +138,29 @@ void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_
   }
 }
 
+std::int64_t peak(std::int64_t rounds) noexcept {
+  constexpr int kChains = 16;
+  constexpr int kSteps = 4 * kStripLines;
+  volatile const std::int16_t opaque_zero = 0;  // the compiler would compute equal chains once
+  const int8x16_t ones = vdupq_n_s8(1);
+  int32x4_t total = vdupq_n_s32(0);
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    int16x8_t acc[kChains];
+#pragma GCC unroll 16
+    for (int c = 0; c < kChains; ++c) acc[c] = vdupq_n_s16(opaque_zero);
+    for (int step = 0; step < kSteps; ++step) {
+#pragma GCC unroll 16
+      for (int c = 0; c < kChains; c += 2) {
+        acc[c] = vmlal_s8(acc[c], vget_low_s8(ones), vget_low_s8(ones));
+        acc[c + 1] = vmlal_high_s8(acc[c + 1], ones, ones);
+      }
+    }
+#pragma GCC unroll 16
+    for (int c = 0; c < kChains; ++c) total = vpadalq_s16(total, acc[c]);
+  }
+  return static_cast<std::int64_t>(vaddlvq_u32(vreinterpretq_u32_s32(total)));
+}
+
 }  // namespace
 
 constinit const TernaryKernels kTernary = {kTernaryRowBlock,
@@ -145,6 +168,7 @@ constinit const TernaryKernels kTernary = {kTernaryRowBlock,
                                            scalar::ternary_pack,
                                            scalar::ternary_unpack_row,
                                            gemv,
-                                           gemm};
+                                           gemm,
+                                           peak};
 
 }  // namespace tern::kernels::neon

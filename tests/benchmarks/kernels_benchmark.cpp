@@ -1,10 +1,14 @@
 // Speed of the matrix kernels of every row this machine can run, on one thread, at the layer shapes
 // of BitNet b1.58 2B4T. Matrices rotate through more memory than any cache holds, so gemv shows
 // what decoding sees; "read" is the same amount of memory merely read, the most that gemv can
-// reach. Example: tern_benchmarks --benchmark_filter='avx512vnni/ternary/.*/2560x2560'
+// reach. gemm has beside it the row's peak, the same arithmetic between registers, measured before
+// and after it: "share" is of their mean, so that a change of clock speed does not pass for a
+// change of the kernel. Example: tern_benchmarks
+// --benchmark_filter='avx512vnni/ternary/.*/2560x2560'
 
 #include <benchmark/benchmark.h>
 
+#include <chrono>
 #include <cstring>
 #include <random>
 #include <string>
@@ -20,6 +24,7 @@ constexpr std::size_t kRotatedBytes = std::size_t{160} << 20;
 
 struct Shape {
   std::int64_t rows, cols;
+  double macs(std::int64_t tokens) const { return static_cast<double>(rows * cols * tokens); }
   std::string name() const { return std::to_string(rows) + "x" + std::to_string(cols); }
 };
 
@@ -48,12 +53,12 @@ std::size_t copies_for(std::size_t bytes, std::int64_t tokens) {
   return tokens > 1 ? 1 : kRotatedBytes / bytes + 1;
 }
 
-void count(benchmark::State& state, std::size_t bytes, const Shape& shape, std::int64_t tokens) {
+void count(benchmark::State& state, std::size_t bytes, const Shape& shape) {
   const auto iterations = static_cast<double>(state.iterations());
-  const double ops = 2.0 * static_cast<double>(shape.rows * shape.cols * tokens);
   state.counters["bytes/s"] =
       benchmark::Counter(static_cast<double>(bytes) * iterations, benchmark::Counter::kIsRate);
-  state.counters["ops/s"] = benchmark::Counter(ops * iterations, benchmark::Counter::kIsRate);
+  state.counters["ops/s"] =
+      benchmark::Counter(2 * shape.macs(1) * iterations, benchmark::Counter::kIsRate);
 }
 
 Rotation ternary_weights(const TernaryKernels& kernels, Shape shape, std::size_t copies) {
@@ -65,6 +70,44 @@ Rotation ternary_weights(const TernaryKernels& kernels, Shape shape, std::size_t
   kernels.pack(trits.data(), 0, shape.rows, shape.rows, shape.cols, weights.first());
   weights.spread();
   return weights;
+}
+
+using Peak = std::int64_t (*)(std::int64_t rounds) noexcept;
+
+// Multiply-adds per second between registers, over about two milliseconds.
+double peak_rate(Peak peak) {
+  using Clock = std::chrono::steady_clock;
+  const auto started = Clock::now();
+  std::int64_t done = 0;
+  auto elapsed = started - started;
+  do {
+    done += peak(10000);
+    elapsed = Clock::now() - started;
+  } while (elapsed < std::chrono::milliseconds(2));
+  return static_cast<double>(done) / std::chrono::duration<double>(elapsed).count();
+}
+
+// `work` does `macs` multiply-adds. Timed by hand: the peaks around it are not part of it.
+template <class Work>
+void run_beside_peak(benchmark::State& state, Peak peak, double macs, Work&& work) {
+  using Clock = std::chrono::steady_clock;
+  double seconds = 0;
+  double at_peak = 0;  // multiply-adds that would have been possible
+  double before = peak_rate(peak);
+  for (auto _ : state) {
+    const auto started = Clock::now();
+    work();
+    benchmark::ClobberMemory();
+    const double elapsed = std::chrono::duration<double>(Clock::now() - started).count();
+    const double after = peak_rate(peak);
+    state.SetIterationTime(elapsed);
+    seconds += elapsed;
+    at_peak += elapsed * (before + after) / 2;
+    before = after;
+  }
+  const double done = macs * static_cast<double>(state.iterations());
+  state.counters["ops/s"] = 2 * done / seconds;
+  state.counters["share"] = done / at_peak;
 }
 
 void run_ternary(benchmark::State& state, const KernelTable& table, Shape shape,
@@ -80,16 +123,16 @@ void run_ternary(benchmark::State& state, const KernelTable& table, Shape shape,
   const std::vector<float> scales(static_cast<std::size_t>(tokens), 0.01f);
   AlignedBuffer<float> y(static_cast<std::size_t>(shape.rows * tokens));
   const QuantizedBatch x{q.data(), shape.cols, sums.data(), scales.data(), tokens};
+  if (tokens > 1) {
+    const TernaryMatrix w{weights.first(), shape.rows, shape.cols};
+    return run_beside_peak(state, kernels.peak, shape.macs(tokens),
+                           [&] { kernels.gemm(w, x, y.data(), shape.rows, 0, shape.rows); });
+  }
   for (auto _ : state) {
-    const TernaryMatrix w{weights.next(), shape.rows, shape.cols};
-    if (tokens == 1) {
-      kernels.gemv(w, x, y.data(), 0, shape.rows);
-    } else {
-      kernels.gemm(w, x, y.data(), shape.rows, 0, shape.rows);
-    }
+    kernels.gemv({weights.next(), shape.rows, shape.cols}, x, y.data(), 0, shape.rows);
     benchmark::ClobberMemory();
   }
-  count(state, bytes, shape, tokens);
+  count(state, bytes, shape);
 }
 
 void run_half(benchmark::State& state, const KernelTable& table, HalfType type, Shape shape,
@@ -102,16 +145,18 @@ void run_half(benchmark::State& state, const KernelTable& table, HalfType type, 
   weights.spread();
   const std::vector<float> x(static_cast<std::size_t>(shape.cols * tokens), 0.5f);
   AlignedBuffer<float> y(static_cast<std::size_t>(shape.rows * tokens));
-  for (auto _ : state) {
-    const HalfMatrix w{weights.next(), type, shape.rows, shape.cols, 1.0f};
-    if (tokens == 1) {
-      kernels.gemv(w, x.data(), y.data(), 0, shape.rows);
-    } else {
+  if (tokens > 1) {
+    const HalfMatrix w{weights.first(), type, shape.rows, shape.cols, 1.0f};
+    return run_beside_peak(state, kernels.peak, shape.macs(tokens), [&] {
       kernels.gemm(w, x.data(), shape.cols, tokens, y.data(), shape.rows, 0, shape.rows);
-    }
+    });
+  }
+  for (auto _ : state) {
+    kernels.gemv({weights.next(), type, shape.rows, shape.cols, 1.0f}, x.data(), y.data(), 0,
+                 shape.rows);
     benchmark::ClobberMemory();
   }
-  count(state, bytes, shape, tokens);
+  count(state, bytes, shape);
 }
 
 // The denominator: `bytes` of memory read and nothing else.
@@ -134,18 +179,19 @@ void register_shape(const KernelTable& table, Shape shape) {
   const auto bytes = table.ternary.packed_bytes(shape.rows, shape.cols);
   benchmark::RegisterBenchmark((row + "/read/" + shape.name()).c_str(),
                                [&table, bytes](benchmark::State& s) { run_read(s, table, bytes); });
+  const auto add = [](const std::string& name, std::int64_t tokens, auto run) {
+    auto* added = benchmark::RegisterBenchmark(name.c_str(), run);
+    if (tokens > 1) added->UseManualTime();
+  };
   for (const std::int64_t tokens : batches) {
     const std::string what = tokens == 1 ? "/gemv/" + shape.name()
                                          : "/gemm/" + shape.name() + "/" + std::to_string(tokens);
-    benchmark::RegisterBenchmark(
-        (row + "/ternary" + what).c_str(),
+    add(row + "/ternary" + what, tokens,
         [=, &table](benchmark::State& s) { run_ternary(s, table, shape, tokens); });
-    benchmark::RegisterBenchmark((row + "/f16" + what).c_str(), [=, &table](benchmark::State& s) {
-      run_half(s, table, HalfType::kF16, shape, tokens);
-    });
-    benchmark::RegisterBenchmark((row + "/bf16" + what).c_str(), [=, &table](benchmark::State& s) {
-      run_half(s, table, HalfType::kBf16, shape, tokens);
-    });
+    add(row + "/f16" + what, tokens,
+        [=, &table](benchmark::State& s) { run_half(s, table, HalfType::kF16, shape, tokens); });
+    add(row + "/bf16" + what, tokens,
+        [=, &table](benchmark::State& s) { run_half(s, table, HalfType::kBf16, shape, tokens); });
   }
 }
 

@@ -25,10 +25,15 @@ class Machine(TernTest):
         self.assertEqual(bandwidths[0]["threads"], 1)
         for row in bandwidths:
             self.assertGreater(row["gb_per_s"], 0)
+        peaks = result["limits"]["compute"]
+        self.assertEqual([row["threads"] for row in peaks], [row["threads"] for row in bandwidths])
+        for row in peaks:
+            self.assertGreater(row["int8_gops_per_s"], 0)
+            self.assertGreater(row["fp32_gflops_per_s"], 0)
 
     def test_markdown_for_people(self):
         out = self.run_ok("machine", "--kernels", "scalar")
-        for word in ("cpu  ", "caches  ", "| kernels", "| meter", "| counter", "GB/s"):
+        for word in ("cpu  ", "caches  ", "| kernels", "| meter", "| counter", "GB/s", "int8 dot"):
             self.assertIn(word, out)
         self.assertLessEqual(max(map(len, out.splitlines()[:7])), 200)
 

@@ -269,5 +269,15 @@ TEST_CASE("Binary16 conversions agree with the definition on all 65536 patterns"
   }
 }
 
+TEST_CASE("Half peaks count what they did, in proportion to the rounds") {
+  for (const KernelTable* table : runnable_tables()) {
+    INFO(table->name);
+    const std::int64_t once = table->half.peak(1);
+    CHECK(once > 0);
+    CHECK(table->half.peak(300) == 300 * once);
+    CHECK(table->half.peak(kMaxPeakRounds) == kMaxPeakRounds * once);
+  }
+}
+
 }  // namespace
 }  // namespace tern::kernels

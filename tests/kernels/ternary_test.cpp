@@ -247,5 +247,15 @@ TEST_CASE("Layout t2 puts each trit where its description says") {
   }
 }
 
+TEST_CASE("Ternary peaks count what they did, in proportion to the rounds") {
+  for (const KernelTable* table : runnable_tables()) {
+    INFO(table->name);
+    const std::int64_t once = table->ternary.peak(1);
+    CHECK(once > 0);
+    CHECK(table->ternary.peak(300) == 300 * once);
+    CHECK(table->ternary.peak(kMaxPeakRounds) == kMaxPeakRounds * once);
+  }
+}
+
 }  // namespace
 }  // namespace tern::kernels
