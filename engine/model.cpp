@@ -162,8 +162,8 @@ std::shared_ptr<const Model> Model::load(const std::string& spec, const kernels:
 
 std::shared_ptr<const Model> Model::half_twin(const Model& base, ThreadPool& pool) {
   if (!base.facts_.ternary) {
-    throw Error("FP16 twin of " + base.facts_.spec + ": expected a ternary model, got " +
-                base.facts_.weight_types + " weights");
+    throw Error("FP16 twin of " + base.facts_.spec + ": expected a ternary model, got one with " +
+                "linear layers of another type");
   }
   require_memory("the FP16 twin of " + base.facts_.spec, base.half_twin_bytes());
   auto twin = std::shared_ptr<Model>(new Model());

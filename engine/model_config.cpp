@@ -103,6 +103,15 @@ void refuse_scaled_rope(const GgufFile& file, const GgufKeys& keys) {
     throw Error("RoPE scaling in " + file.origin() + ": expected none, got " +
                 (scaling ? *scaling : std::string("a rope_freqs tensor")));
   }
+  // Without a type a factor means linear scaling; scale_linear is its older name. 0 stands for
+  // none.
+  for (const char* name : {"rope.scaling.factor", "rope.scale_linear"}) {
+    const double factor = scaling ? 1 : keys.number_or(name, 1);
+    if (factor != 0 && factor != 1) {
+      throw Error("'" + keys.key(name) + "' in " + file.origin() +
+                  ": expected no RoPE scaling, got " + "a factor of " + std::to_string(factor));
+    }
+  }
 }
 
 // ---- Hugging Face
@@ -170,6 +179,20 @@ std::int64_t token_id(const json& config, const std::string& key) {
   return value.is_number_integer() ? value.get<std::int64_t>() : -1;
 }
 
+// "rope_theta", or the same inside "rope_parameters" (transformers 5). Rotations that are scaled
+// ("rope_type" other than "default", formerly "type") are refused.
+double rope_theta(const json& config, const std::string& origin) {
+  const json* theta_in = &config;
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    const auto it = config.find(key);
+    if (it == config.end() || it->is_null()) continue;
+    const json type = it->is_object() ? it->value("rope_type", it->value("type", json())) : json();
+    if (type != "default") throw wrong(key, origin, "none, or the \"rope_type\" \"default\"", *it);
+    if (!config.contains("rope_theta") && it->contains("rope_theta")) theta_in = &*it;
+  }
+  return number(*theta_in, "rope_theta", origin);
+}
+
 Activation activation(const std::string& name, const std::string& origin) {
   if (name == "relu2") return Activation::kRelu2;
   if (name == "silu") return Activation::kSilu;
@@ -213,11 +236,13 @@ ModelConfig config_from_gguf(const GgufFile& file) {
   c.bos = file.integer("tokenizer.ggml.bos_token_id").value_or(-1);
   c.eos = file.integer("tokenizer.ggml.eos_token_id").value_or(-1);
   validate(c, file.origin());
-  const std::int64_t rotated = keys.integer_or("rope.dimension_count", c.head_dim);
-  if (rotated != c.head_dim) {
-    throw Error("'" + keys.key("rope.dimension_count") + "' in " + file.origin() +
-                ": expected the head dimension " + std::to_string(c.head_dim) + ", got " +
-                std::to_string(rotated));
+  for (const char* name : {"rope.dimension_count", "attention.value_length"}) {
+    const std::int64_t got = keys.integer_or(name, c.head_dim);
+    if (got != c.head_dim) {
+      throw Error("'" + keys.key(name) + "' in " + file.origin() +
+                  ": expected the head dimension " + std::to_string(c.head_dim) + ", got " +
+                  std::to_string(got));
+    }
   }
   refuse_scaled_rope(file, keys);
   return c;
@@ -241,7 +266,7 @@ ModelConfig config_from_json(const std::string& config_json, const std::string& 
   c.heads = integer(config, "num_attention_heads", origin);
   c.kv_heads = integer_or(config, "num_key_value_heads", origin, c.heads);
   c.head_dim = integer_or(config, "head_dim", origin, c.heads > 0 ? c.hidden / c.heads : 0);
-  c.rope_theta = number(config, "rope_theta", origin);
+  c.rope_theta = rope_theta(config, origin);
   c.rms_eps = static_cast<float>(number(config, "rms_norm_eps", origin));
   c.activation = activation(text(config, "hidden_act", origin), origin);
   c.rope_pairs = RopePairs::kHalf;
@@ -251,10 +276,6 @@ ModelConfig config_from_json(const std::string& config_json, const std::string& 
   c.bos = token_id(config, "bos_token_id");
   c.eos = token_id(config, "eos_token_id");
   validate(c, origin);
-  const auto scaling = config.find("rope_scaling");
-  if (scaling != config.end() && !scaling->is_null()) {
-    throw wrong("rope_scaling", origin, "none", *scaling);
-  }
   return c;
 }
 

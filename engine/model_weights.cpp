@@ -1,5 +1,7 @@
 #include "engine/model_weights.h"
 
+#include <algorithm>
+
 #include "engine/error.h"
 #include "engine/synthetic.h"
 #include "engine/thread_pool.h"
@@ -93,7 +95,11 @@ std::int64_t ModelWeights::total_bytes() const noexcept {
 }
 
 bool ModelWeights::ternary() const noexcept {
-  return !layers.empty() && is_ternary(layers.front().q);
+  const auto all_ternary = [](const LayerWeights& l) {
+    return is_ternary(l.q) && is_ternary(l.k) && is_ternary(l.v) && is_ternary(l.o) &&
+           is_ternary(l.gate) && is_ternary(l.up) && is_ternary(l.down);
+  };
+  return !layers.empty() && std::all_of(layers.begin(), layers.end(), all_ternary);
 }
 
 ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,

@@ -46,7 +46,7 @@ struct ModelWeights {
   std::int64_t norm_bytes() const noexcept;
   // Everything held in memory.
   std::int64_t total_bytes() const noexcept;
-  bool ternary() const noexcept;
+  bool ternary() const noexcept;  // every linear layer is
 };
 
 // Each throws Error when a tensor is missing, has the wrong shape or an unsupported type, or when

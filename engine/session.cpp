@@ -46,8 +46,9 @@ struct Session::Impl {
     const bool finite = ws.finite.exchange(true, std::memory_order_relaxed) &&
                         model->table().vector.all_finite(logits.data(), std::ssize(logits));
     if (!finite) {
-      throw Error("activations of " + model->facts().spec + " before position " +
-                  std::to_string(position) + ": expected finite numbers, got a NaN or an infinity");
+      throw RunError("activations of " + model->facts().spec + " before position " +
+                     std::to_string(position) +
+                     ": expected finite numbers, got a NaN or an infinity");
     }
     return logits;
   }

@@ -59,7 +59,8 @@ void Transformer::attention_block(std::int64_t layer, std::int64_t n, std::int64
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
   const auto& norms = weights_.shared->norms[static_cast<std::size_t>(layer)];
   for_tokens(n, [&](std::int64_t t) {
-    prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.attn, is_ternary(w.q), t, ws);
+    prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.attn,
+            is_ternary(w.q) || is_ternary(w.k) || is_ternary(w.v), t, ws);
   });
   apply<3>({{&w.q, ws.q.data()}, {&w.k, ws.k.data()}, {&w.v, ws.v.data()}}, n, ws);
   rotate_and_store(layer, n, position, cache, ws);
@@ -81,7 +82,8 @@ void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) c
   const auto activate =
       config_.activation == Activation::kRelu2 ? table_.vector.relu2_mul : table_.vector.silu_mul;
   for_tokens(n, [&](std::int64_t t) {
-    prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.ffn, is_ternary(w.gate), t, ws);
+    prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.ffn,
+            is_ternary(w.gate) || is_ternary(w.up), t, ws);
   });
   apply<2>({{&w.gate, ws.gate.data()}, {&w.up, ws.up.data()}}, n, ws);
   for_tokens(n, [&](std::int64_t t) {

@@ -28,7 +28,7 @@ constexpr const char* kDescription =
 struct RawOptions {
   std::vector<std::string> models, prompt, gen, prompt_gen, depth, batch, ubatch, type_k, type_v,
       threads;
-  std::vector<std::string> poll, gpu_layers;
+  std::vector<std::string> poll, gpu_layers, flash_attention, mmap;
   std::string pairs = "5", delay = "0", output = "md", output_err = "none";
   bool no_warmup = false;
 };
@@ -58,6 +58,8 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
   add_list(app, "-t,--threads", raw.threads, "[physical cores]")->type_name("N");
   add_list(app, "--poll", raw.poll, "0 (park at once) to 100 (spin longest) [50]")->type_name("N");
   add_list(app, "--n-gpu-layers", raw.gpu_layers, "-ngl: only 0")->type_name("N");
+  add_list(app, "--flash-attn", raw.flash_attention, "-fa: only 0")->type_name("N");
+  add_list(app, "--mmap", raw.mmap, "-mmp: only 1, files are memory-mapped")->type_name("N");
   app.add_option("-r,--repetitions", raw.pairs, "pairs of repetitions per test [5]")
       ->type_name("N");
   app.add_option("--delay", raw.delay, "seconds of rest before each test [0]")->type_name("N");
@@ -190,8 +192,17 @@ std::vector<BenchConfiguration> configurations(const RawOptions& raw) {
   return all;
 }
 
+// A flag that scripts for llama-bench give and that has one sensible value here.
+void check_only(const std::vector<std::string>& texts, const char* flag, std::string_view only,
+                const char* why) {
+  for (const std::string& text : words(texts)) {
+    if (text != only) {
+      throw Error(fmt::format("{}: expected {} ({}), got \"{}\"", flag, only, why, text));
+    }
+  }
+}
+
 void check_ranges(const RawOptions& raw) {
-  constexpr int kMostThreads = 1024;
   for (const int t : numbers(raw.threads, "-t", 1, {})) {
     if (t > kMostThreads)
       throw Error(fmt::format("-t: expected at most {}, got {}", kMostThreads, t));
@@ -199,12 +210,9 @@ void check_ranges(const RawOptions& raw) {
   for (const int poll : numbers(raw.poll, "--poll", 0, {})) {
     if (poll > 100) throw Error(fmt::format("--poll: expected 0 to 100, got {}", poll));
   }
-  for (const std::string& text : words(raw.gpu_layers)) {
-    if (text != "0") {
-      throw Error(fmt::format(
-          "-ngl: expected 0 (this program measures CPUs and offloads nothing), got \"{}\"", text));
-    }
-  }
+  check_only(raw.gpu_layers, "-ngl", "0", "this program measures CPUs and offloads nothing");
+  check_only(raw.flash_attention, "-fa", "0", "attention has one implementation");
+  check_only(raw.mmap, "-mmp", "1", "model files are always memory-mapped");
 }
 
 }  // namespace

@@ -109,8 +109,9 @@ int fail(const std::vector<std::string>& args, std::string message, int code) {
 int flush_result(const std::vector<std::string>& args, int code) {
   errno = 0;
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  return fail(args, std::string("could not write the result to stdout: ") + std::strerror(errno),
-              code == 0 ? 1 : code);
+  // An earlier flush may have met the error and taken errno with it.
+  const std::string why = errno != 0 ? std::string(": ") + std::strerror(errno) : "";
+  return fail(args, "could not write the result to stdout" + why, code == 0 ? 1 : code);
 }
 
 }  // namespace
@@ -122,8 +123,9 @@ int run_command_line(const std::vector<std::string>& args) {
     return flush_result(args, dispatch(args));
   } catch (const Error& error) {
     return fail(args, error.what(), error.code());
+  } catch (const engine::RunError& error) {
+    return fail(args, error.what(), 1);
   } catch (const engine::Error& error) {
-    // Loading a model is reading input; a failure inside a run arrives as Error with code 1.
     return fail(args, error.what(), 2);
   } catch (const std::bad_alloc&) {
     return fail(args, "out of memory", 1);

@@ -47,8 +47,8 @@ Contenders load_contenders(const std::string& model, const std::string& baseline
   } else if (baseline != "auto") {
     contenders.second = engine::Model::load(baseline, table, pool);
   } else if (!first.facts().ternary) {
-    contenders.no_second =
-        fmt::format("{} is not ternary, so it has no FP16 twin", first.facts().spec);
+    contenders.no_second = fmt::format(
+        "not every linear layer of {} is ternary, so it has no FP16 twin", first.facts().spec);
   } else {
     contenders.no_second = why_no_twin(first, need);
     if (contenders.no_second.empty()) contenders.second = engine::Model::half_twin(first, pool);

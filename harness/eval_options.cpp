@@ -93,13 +93,6 @@ std::optional<double> parse_limit(const std::string& text) {
   return limit;
 }
 
-int parse_threads(const std::string& text) {
-  if (text.empty()) return 0;
-  const std::vector<int> threads = parse_int_list(text, "--threads", 1);
-  if (threads.size() != 1) throw Error("--threads: expected one number, got \"" + text + "\"");
-  return threads[0];
-}
-
 EvalMode mode_of(const EvalOptions& o, bool print_prompts) {
   if (print_prompts && !o.responses.empty()) {
     throw Error("expected --print-prompts or --responses, got both");

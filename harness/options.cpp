@@ -24,6 +24,15 @@ constexpr Spelling kSpellings[] = {
     {"-ngl", "--n-gpu-layers"},
     {"-fa", "--flash-attn"},
     {"-mmp", "--mmap"},
+    // What only a GPU or another design could obey: refused under its own name, not as "-m g".
+    {"-dev", "--device"},
+    {"-embd", "--embeddings"},
+    {"-mg", "--main-gpu"},
+    {"-ncmoe", "--n-cpu-moe"},
+    {"-nkvo", "--no-kv-offload"},
+    {"-nopo", "--no-op-offload"},
+    {"-sm", "--split-mode"},
+    {"-ts", "--tensor-split"},
 };
 
 std::string rewrite(const std::string& arg) {
@@ -150,6 +159,18 @@ std::vector<std::string> rewrite_spellings(const std::vector<std::string>& args)
 
 std::vector<int> parse_int_list(const std::string& text, const std::string& flag, int least) {
   return IntListParser(text, flag, least).parse();
+}
+
+int parse_threads(const std::string& text) {
+  if (text.empty()) return 0;
+  const std::vector<int> threads = parse_int_list(text, "-t", 1);
+  if (threads.size() != 1) {
+    throw Error(fmt::format("-t: expected one number, got \"{}\"", text));
+  }
+  if (threads[0] > kMostThreads) {
+    throw Error(fmt::format("-t: expected at most {}, got {}", kMostThreads, threads[0]));
+  }
+  return threads[0];
 }
 
 const kernels::KernelTable& kernels_row(const std::string& name) {

@@ -19,6 +19,11 @@ std::vector<std::string> rewrite_spellings(const std::vector<std::string>& args)
 // `least` or not numbers are errors naming `flag`.
 std::vector<int> parse_int_list(const std::string& text, const std::string& flag, int least);
 
+// "-t 4": one number of threads, at most kMostThreads; 0, the engine's own choice, for an empty
+// text.
+inline constexpr int kMostThreads = 1024;
+int parse_threads(const std::string& text);
+
 // The kernels row of that name, or the best one for an empty name. Unknown or unusable here: an
 // Error that lists the usable rows.
 const kernels::KernelTable& kernels_row(const std::string& name);

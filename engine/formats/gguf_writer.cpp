@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -111,7 +112,7 @@ struct Declared {
 
 struct GgufWriter::Impl {
   std::filesystem::path target;
-  std::filesystem::path temporary;
+  std::filesystem::path temporary;  // has a name in the folder; empty while the file has none
   int fd = -1;
   bool failed = false;
 
@@ -140,7 +141,18 @@ struct GgufWriter::Impl {
     fail(expected, "\"" + std::generic_category().message(error) + "\"");
   }
 
+  std::filesystem::path folder() const {
+    return target.has_parent_path() ? target.parent_path() : ".";
+  }
+  std::filesystem::path temporary_name() const {
+    std::filesystem::path name = target;
+    name += temporary_suffix();
+    return name;
+  }
+
   void open();
+  void give_name();
+  void require_space(std::uint64_t bytes);
   void drain(const std::byte* data, std::size_t size);
   void flush();
   void put(std::span<const std::byte> piece);
@@ -157,11 +169,40 @@ void GgufWriter::Impl::open() {
   if (::stat(target.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode)) {
     fail("the name of a file", S_ISDIR(facts.st_mode) ? "a folder" : "a device, pipe or socket");
   }
-  std::filesystem::path name = target;
-  name += temporary_suffix();
+  // A file without a name goes away with the process, however that ends. Where the file system has
+  // none, or no /proc can name it later, one with a temporary name must do.
+  if (::access("/proc/self/fd", X_OK) == 0) {
+    fd = ::open(folder().c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    if (fd >= 0) return;
+  }
+  std::filesystem::path name = temporary_name();
   fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0) fail_system("a folder that can be written", errno);
   temporary = std::move(name);
+}
+
+// link() does not replace a file and rename() does, so the finished file has two names in turn.
+void GgufWriter::Impl::give_name() {
+  if (temporary.empty()) {
+    std::filesystem::path name = temporary_name();
+    const std::string self = "/proc/self/fd/" + std::to_string(fd);
+    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
+      fail_system("to name the file", errno);
+    temporary = std::move(name);
+  }
+  if (::rename(temporary.c_str(), target.c_str()) != 0) fail_system("to name the file", errno);
+  temporary.clear();
+}
+
+// Said before anything is written: the disk would be full for everybody else meanwhile.
+void GgufWriter::Impl::require_space(std::uint64_t bytes) {
+  struct statvfs disk = {};
+  if (::fstatvfs(fd, &disk) != 0) return;
+  const std::uint64_t free = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
+  if (free < bytes) {
+    fail(std::to_string(bytes >> 20) + " MiB of free disk space",
+         std::to_string(free >> 20) + " MiB");
+  }
 }
 
 void GgufWriter::Impl::drain(const std::byte* data, std::size_t size) {
@@ -201,6 +242,7 @@ void GgufWriter::Impl::write_header() {
     append(head, gguf::tensor_type(tensor.type)->id);
     append(head, tensor.offset);
   }
+  require_space(head.size() + data_bytes);
   put(head);
   pad(head.size());
   header_written = true;
@@ -209,8 +251,7 @@ void GgufWriter::Impl::write_header() {
 // The rename must survive a power cut too. Some file systems cannot sync a folder: then it is best
 // effort.
 void GgufWriter::Impl::sync_folder() {
-  const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : ".";
-  const int folder_fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder_fd = ::open(folder().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder_fd < 0) return;
   ::fsync(folder_fd);
   ::close(folder_fd);
@@ -282,11 +323,12 @@ void GgufWriter::finish() {
   }
   w.flush();
   if (::fsync(w.fd) != 0) w.fail_system("the model on disk", errno);
-  // Delayed write errors of network file systems show up here.
-  if (::close(std::exchange(w.fd, -1)) != 0) w.fail_system("the model on disk", errno);
-  if (::rename(w.temporary.c_str(), w.target.c_str()) != 0)
-    w.fail_system("to name the file", errno);
-  w.temporary.clear();
+  // Delayed write errors of network file systems show up at the latest with the last close, and
+  // those have named their file from the start.
+  if (!w.temporary.empty() && ::close(std::exchange(w.fd, -1)) != 0)
+    w.fail_system("the model on disk", errno);
+  w.give_name();
+  if (w.fd >= 0) ::close(std::exchange(w.fd, -1));
   w.sync_folder();
 }
 

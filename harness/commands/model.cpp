@@ -43,7 +43,7 @@ void add_run_options(CLI::App& app, RunOptions& o) {
   app.add_option("--kernels", o.kernels, "Kernels row (default: the best here; see tern machine)");
   app.add_option("--cache-type-k", o.cache_k, "Type of cached keys, f16 or f32 (also -ctk)");
   app.add_option("--cache-type-v", o.cache_v, "Type of cached values, f16 or f32 (also -ctv)");
-  app.add_option("-b,--batch-size", o.batch, "Tokens evaluated together");
+  app.add_option("-b,--batch-size,--ubatch-size", o.batch, "Tokens evaluated together (also -ub)");
   app.add_flag("--fp16-twin", o.twin,
                "Run the FP16 twin of a ternary model: the baseline of tern bench");
 }
@@ -63,13 +63,6 @@ std::vector<int> parse_tokens(const std::string& text) {
     if (next == end) return tokens;
     at = next + 1;
   }
-}
-
-int parse_threads(const std::string& text) {
-  if (text.empty()) return 0;
-  const std::vector<int> threads = parse_int_list(text, "--threads", 1);
-  if (threads.size() != 1) throw Error("--threads: expected one number, got '" + text + "'");
-  return threads[0];
 }
 
 // A loaded model with a session for a given number of positions.

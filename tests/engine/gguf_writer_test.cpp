@@ -1,6 +1,9 @@
 #include "engine/formats/gguf_writer.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -21,6 +24,12 @@ namespace {
 std::size_t files_in(const TemporaryFolder& folder) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder.path()),
                                                 std::filesystem::directory_iterator()));
+}
+
+bool has_nameless_files(const std::filesystem::path& folder) {
+  const int fd = ::open(folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+  if (fd >= 0) ::close(fd);
+  return fd >= 0;
 }
 
 // While it lives, files may not grow past `bytes`: a full disk that needs no disk.
@@ -128,7 +137,7 @@ TEST_CASE("a writer that does not finish leaves what was there before") {
     GgufWriter writer(target);
     writer.declare_tensor("t", DType::kF32, {2});
     writer.write(as_bytes("abcd"));
-    CHECK(files_in(folder) == 2);
+    CHECK(files_in(folder) == (has_nameless_files(folder.path()) ? 1 : 2));
     CHECK_THROWS_WITH(writer.finish(), Catch::Contains("expected 8 bytes of tensor 't', got 4"));
   }
   CHECK(files_in(folder) == 1);
@@ -151,6 +160,29 @@ TEST_CASE("a full disk is an error that names the file, and leaves nothing") {
   }
   CHECK(files_in(folder) == 0);
   CHECK_NOTHROW(write_all());
+}
+
+TEST_CASE("a model larger than the disk is refused before anything is written") {
+  const TemporaryFolder folder;
+  GgufWriter writer(folder / "m.gguf");
+  writer.declare_tensor("huge", DType::kF32, {std::int64_t{1} << 26, std::int64_t{1} << 26});
+  CHECK_THROWS_WITH(writer.write({}), Catch::Contains("MiB of free disk space"));
+}
+
+TEST_CASE("a file that is being written goes away with its process") {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    GgufWriter writer(folder / "m.gguf");
+    writer.declare_tensor("t", DType::kF32, {1024});
+    writer.write(std::vector<std::byte>(100));
+    ::raise(SIGKILL);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFSIGNALED(status));
+  if (has_nameless_files(folder.path())) CHECK(files_in(folder) == 0);
 }
 
 TEST_CASE("after a failed write nothing can be finished") {

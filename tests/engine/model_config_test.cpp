@@ -65,6 +65,13 @@ TEST_CASE("a GGUF configuration that cannot be right is refused in one sentence"
     hooks.extra_tensor = "rope_freqs.weight";
     CHECK_THROWS_WITH(read(folder, model, hooks), Contains("RoPE scaling"));
   }
+  SECTION("scaled RoPE by a factor alone") {
+    TinyHooks hooks;
+    hooks.extra_numbers = {{"rope.scale_linear", 4.0}};
+    CHECK_THROWS_WITH(read(folder, model, hooks), Contains("'bitnet-b1.58.rope.scale_linear'"));
+    hooks.extra_numbers = {{"rope.scaling.factor", 1.0}};
+    CHECK_NOTHROW(read(folder, model, hooks));
+  }
 }
 
 const std::string kConfig = R"({"model_type":"bitnet","hidden_act":"relu2","hidden_size":256,
@@ -89,6 +96,14 @@ TEST_CASE("a Hugging Face configuration is read, not defaulted", "[model_config]
   CHECK_THROWS_WITH(
       engine::config_from_json(kConfig + R"(,"rope_scaling":{"rope_type":"llama3"}})", "here"),
       Contains("'rope_scaling'"));
+  CHECK_NOTHROW(
+      engine::config_from_json(kConfig + R"(,"rope_scaling":{"rope_type":"default"}})", "here"));
+  std::string newer = kConfig;
+  newer.replace(newer.find(R"("rope_theta":500000.0)"), 21,
+                R"("rope_parameters":{"rope_theta":700000.0,"rope_type":"default"})");
+  CHECK(engine::config_from_json(newer + "}", "here").rope_theta == 700000.0);
+  newer.replace(newer.find("default"), 7, "yarn");
+  CHECK_THROWS_WITH(engine::config_from_json(newer + "}", "here"), Contains("'rope_parameters'"));
   CHECK_THROWS_WITH(engine::config_from_json(kConfig + R"(,"num_hidden_layers":"two"})", "here"),
                     Contains("expected an integer, got \"two\""));
 }

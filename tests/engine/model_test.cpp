@@ -1,6 +1,9 @@
 #include "engine/model.h"
 
+#include <cmath>
+
 #include "engine/error.h"
+#include "engine/session.h"
 #include "engine/thread_pool.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/engine/tiny_model.h"
@@ -72,6 +75,51 @@ TEST_CASE("what cannot be loaded says why in one sentence", "[model]") {
     hooks.extra_tensor = "blk.0.attn_q.bias";
     CHECK_THROWS_WITH(loader.load({}, hooks),
                       Contains("'blk.0.attn_q.bias'") && Contains("would ignore"));
+  }
+}
+
+// Logits after each token of a prompt evaluated in micro-batches of `ubatch`.
+std::vector<float> all_logits(const std::shared_ptr<const engine::Model>& model,
+                              engine::ThreadPool& pool, std::int64_t ubatch) {
+  engine::Session session(model, pool,
+                          {.context = 16,
+                           .cache_k = kernels::CacheType::kF32,
+                           .cache_v = kernels::CacheType::kF32,
+                           .ubatch = ubatch});
+  std::vector<float> all;
+  const std::vector<int> tokens = {5, 300, 17, 17, 250, 99, 1, 42};
+  session.prefill_all(tokens, [&](std::int64_t, std::span<const float> logits) {
+    all.insert(all.end(), logits.begin(), logits.end());
+  });
+  return all;
+}
+
+double rms(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += double{a[i] - b[i]} * double{a[i] - b[i]};
+  return std::sqrt(sum / static_cast<double>(a.size()));
+}
+
+// The same values as F16 are the same network but for the rounding of activations, and no layer may
+// see what an earlier one left in the workspace.
+TEST_CASE("ternary and float linear layers may stand side by side", "[model]") {
+  Loader loader;
+  const auto pure = loader.load(TinyModel{});
+  const std::vector<float> expected = all_logits(pure, loader.pool, 8);
+  const double size = rms(expected, std::vector<float>(expected.size(), 0.0f));
+  for (const char* role : {"attn_q.", "attn_k.", "attn_v.", "attn_output.", "ffn_gate.", "ffn_up.",
+                           "ffn_down.", "blk.1.attn_q."}) {
+    INFO(role);
+    TinyHooks hooks;
+    hooks.half_tensor = role;
+    const auto mixed = loader.load(TinyModel{}, hooks);
+    const std::vector<float> logits = all_logits(mixed, loader.pool, 8);
+    CHECK(rms(logits, expected) < 0.15 * size);
+    CHECK(rms(logits, expected) > 0);
+    CHECK(all_logits(mixed, loader.pool, 1) == logits);
+    CHECK_FALSE(mixed->facts().ternary);
+    CHECK_THROWS_WITH(engine::Model::half_twin(*mixed, loader.pool),
+                      Contains("linear layers of another type"));
   }
 }
 

@@ -1,9 +1,12 @@
 #include "engine/session.h"
 
+#include <cstring>
 #include <limits>
 
 #include "engine/error.h"
 #include "engine/thread_pool.h"
+#include "tests/engine/temporary_folder.h"
+#include "tests/engine/tiny_model.h"
 #include "tests/support/catch.h"
 #include "tests/support/tables.h"
 
@@ -32,6 +35,23 @@ TEST_CASE("a session refuses what it cannot evaluate and stays usable", "[sessio
   CHECK(t.session.position() == 5);
   t.session.decode(7);
   CHECK(t.session.position() == 6);
+}
+
+TEST_CASE("logits that are not finite fail the run, not the input", "[session]") {
+  const TemporaryFolder folder;
+  TinyHooks hooks;
+  hooks.spoil = [](const std::string& name, std::vector<std::byte>& bytes) {
+    const float huge = std::numeric_limits<float>::max();
+    for (std::size_t i = 0; name == "output_norm.weight" && i < bytes.size(); i += sizeof huge) {
+      std::memcpy(bytes.data() + i, &huge, sizeof huge);
+    }
+  };
+  write_tiny(folder / "m.gguf", TinyModel{}, hooks);
+  engine::ThreadPool pool{{.threads = 1, .spin_us = 20}};
+  const auto model = engine::Model::load((folder / "m.gguf").string(),
+                                         kernels::select_table(kernels::detect_cpu()), pool);
+  engine::Session session(model, pool, {.context = 4});
+  CHECK_THROWS_AS(session.decode(1), engine::RunError);
 }
 
 TEST_CASE("bytes per token count weights once and the cache by position", "[session]") {

@@ -33,7 +33,10 @@ struct TinyHooks {
   std::function<bool(const std::string& tensor)> skip_tensor = [](const std::string&) {
     return false;
   };
+  std::vector<std::pair<std::string, double>> extra_numbers;  // keys without the architecture
   std::string extra_tensor;  // an F32 tensor of one element under this name
+  std::function<void(const std::string& tensor, std::vector<std::byte>& bytes)> spoil;
+  std::string half_tensor;  // linear layers whose name contains this are written as F16
 };
 
 class TinyModelWriter {
@@ -77,10 +80,12 @@ class TinyModelWriter {
     set(a + "rope.dimension_count", u(model_.head_dim));
     set(a + "attention.layer_norm_rms_epsilon", 1e-5);
     set(a + "rope.freq_base", 10000.0);
+    for (const auto& [key, value] : hooks_.extra_numbers) set(a + key, value);
   }
 
   void add(const std::string& name, engine::DType type, std::vector<std::int64_t> shape,
            std::vector<std::byte> bytes) {
+    if (hooks_.spoil) hooks_.spoil(name, bytes);
     if (!hooks_.skip_tensor(name))
       tensors_.push_back({name, type, std::move(shape), std::move(bytes)});
   }
@@ -112,11 +117,14 @@ class TinyModelWriter {
     for (auto& t : trits) t = static_cast<std::int8_t>(static_cast<int>(random_() >> 16) % 3 - 1);
     const float scale = uniform(0.8f, 1.2f) / std::sqrt(static_cast<float>(cols));
     std::vector<std::byte> bytes;
-    if (model_.linear_type == engine::DType::kI2S) {
+    const bool as_half =
+        !hooks_.half_tensor.empty() && name.find(hooks_.half_tensor) != std::string::npos;
+    const engine::DType type = as_half ? engine::DType::kF16 : model_.linear_type;
+    if (type == engine::DType::kI2S) {
       bytes.resize(trits.size() / 4 + 32);
       engine::encode_i2s_codes(trits, bytes.data());
       engine::i2s_tail(scale, bytes.data() + trits.size() / 4);
-    } else if (model_.linear_type == engine::DType::kTq2_0) {
+    } else if (type == engine::DType::kTq2_0) {
       bytes.resize(trits.size() / 256 * 66);
       engine::encode_tq2_0(trits, scale, bytes.data());
     } else {
@@ -126,7 +134,7 @@ class TinyModelWriter {
       }
       bytes = raw(w);
     }
-    add(name, model_.linear_type, {rows, cols}, std::move(bytes));
+    add(name, type, {rows, cols}, std::move(bytes));
   }
 
   void plan() {

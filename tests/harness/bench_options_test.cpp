@@ -92,6 +92,9 @@ TEST_CASE("bench refuses bad values in one sentence that names the flag") {
   CHECK_THAT(error_of({"-oe", "yaml"}), Contains("-oe: "));
   CHECK_THAT(error_of({"-ctk", "q8_0"}), Contains("-ctk: expected f16 or f32"));
   CHECK_THAT(error_of({"-ngl", "99"}), Contains("-ngl: expected 0"));
+  CHECK_THAT(error_of({"-fa", "1"}), Contains("-fa: expected 0"));
+  CHECK_THAT(error_of({"-mmp", "0"}), Contains("-mmp: expected 1"));
+  CHECK_THAT(error_of({"-nkvo", "1"}), Contains("--no-kv-offload"));
   CHECK_THAT(error_of({"--poll", "101"}), Contains("--poll: expected 0 to 100"));
   CHECK_THAT(error_of({"--kernels", "quantum"}), Contains("quantum"));
   CHECK_THAT(error_of({"-p", "0", "-n", "0"}), Contains("no test"));
@@ -105,6 +108,7 @@ TEST_CASE("bench refuses bad values in one sentence that names the flag") {
 
 TEST_CASE("bench accepts what asks for nothing") {
   CHECK_NOTHROW(parse({"-ngl", "0"}));
+  CHECK_NOTHROW(parse({"-fa", "0", "-mmp", "1"}));
   CHECK(parse({"-oe", "none"}).output_err == std::nullopt);
 }
 
