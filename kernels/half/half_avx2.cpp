@@ -59,6 +59,7 @@ struct Tile {
   int vectors, tokens;
 };
 constexpr Tile kTile{2, 6}, kTile6{2, 6}, kTile4{2, 4}, kTile2{4, 2}, kTile1{8, 1};
+constexpr int kStreams = 1;
 
 #include "kernels/half/half_lanes.inl"
 

@@ -55,6 +55,7 @@ struct Tile {
   int vectors, tokens;
 };
 constexpr Tile kTile{2, 12}, kTile6{4, 6}, kTile4{4, 4}, kTile2{4, 2}, kTile1{4, 1};
+constexpr int kStreams = 4;
 
 #include "kernels/half/half_lanes.inl"
 

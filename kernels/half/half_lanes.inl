@@ -4,6 +4,7 @@
 //   fill, fma, mul, load, load_rows, store, store_rows   (the last lanes of "_rows" may not exist)
 //   F16, Bf16, F32     Element and load(const Element*), of aligned weights as binary32
 //   kTile, kTile6, kTile4, kTile2, kTile1   the register tiles, for kTile.tokens, 6, 4, 2, 1 tokens
+//   kStreams           panels that gemv reads at once
 
 constexpr int kPanelVectors = kHalfPanelRows / kLanes;
 
@@ -13,6 +14,9 @@ constexpr int kPanelVectors = kHalfPanelRows / kLanes;
 constexpr std::int64_t kBlockCols = 256;
 constexpr std::int64_t kBlockTokens = 264;
 static_assert(kBlockTokens % kTile.tokens == 0 && kPanelVectors % kTile.vectors == 0);
+
+// How far ahead gemv asks for weights.
+constexpr std::int64_t kPrefetchBytes = kStreams > 1 ? 2048 : 8192;
 
 // Fewer tokens than this do not repay the conversion of the weights; fewer than that behind the
 // last whole tile are not worth a padded one.
@@ -214,14 +218,51 @@ void gemm(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64
   }
 }
 
+// P neighbouring panels: as many streams of weights, each asked for ahead of its use.
+template <class Type, int P>
+void gemv_panels(const HalfMatrix& w, const float* x, float* y, std::int64_t row,
+                 std::int64_t end) noexcept {
+  constexpr int kColumnBytes = kHalfPanelRows * static_cast<int>(sizeof(typename Type::Element));
+  const auto* panels = static_cast<const typename Type::Element*>(w.packed) + row * w.cols;
+  Vec acc[P][kPanelVectors];
+#pragma GCC unroll 4
+  for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kPanelVectors; ++v) acc[p][v] = fill(0.0f);
+  }
+  for (std::int64_t k = 0; k < w.cols; ++k) {
+    const Vec b = fill(x[k]);
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) {
+      const auto* column = panels + (p * w.cols + k) * kHalfPanelRows;
+      const auto* ahead = reinterpret_cast<const char*>(column) + kPrefetchBytes;
+#pragma GCC unroll 4
+      for (int i = 0; i < kColumnBytes; i += 64) __builtin_prefetch(ahead + i, 0, 2);
+#pragma GCC unroll 16
+      for (int v = 0; v < kPanelVectors; ++v) {
+        acc[p][v] = fma(Type::load(column + v * kLanes), b, acc[p][v]);
+      }
+    }
+  }
+  const Vec scale = fill(w.scale);
+#pragma GCC unroll 4
+  for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kPanelVectors; ++v) {
+      const std::int64_t at = row + p * kHalfPanelRows + v * kLanes;
+      store_rows(y + at, mul(acc[p][v], scale), end - at);
+    }
+  }
+}
+
 template <class Type>
 void gemv_of(const HalfMatrix& w, const float* x, float* y, std::int64_t begin,
              std::int64_t end) noexcept {
-  const auto* packed = static_cast<const typename Type::Element*>(w.packed);
-  for (std::int64_t row = begin; row < end; row += kHalfPanelRows) {
-    panel_tile<Type, kTile1.vectors, 1>(packed + row * w.cols, w.cols, x, 0,
-                                        {y + row, 0, end - row, 1, w.scale, true, true});
+  std::int64_t row = begin;
+  for (; end - row > (kStreams - 1) * kHalfPanelRows; row += kStreams * kHalfPanelRows) {
+    gemv_panels<Type, kStreams>(w, x, y, row, end);
   }
+  for (; row < end; row += kHalfPanelRows) gemv_panels<Type, 1>(w, x, y, row, end);
 }
 
 void gemv(const HalfMatrix& w, const float* x, float* y, std::int64_t begin,

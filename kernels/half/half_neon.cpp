@@ -58,6 +58,7 @@ struct Tile {
   int vectors, tokens;
 };
 constexpr Tile kTile{4, 6}, kTile6{4, 6}, kTile4{4, 4}, kTile2{8, 2}, kTile1{16, 1};
+constexpr int kStreams = 1;
 
 #include "kernels/half/half_lanes.inl"
 

@@ -15,6 +15,10 @@ namespace {
 
 constexpr std::int64_t kStripLines = 16;
 
+// How far ahead gemv asks for weights: one thread of Emerald Rapids then reads them half as fast
+// again.
+constexpr std::int64_t kPrefetchBytes = 8192;
+
 // Activations of one group of tokens stay in L2 while all row blocks pass over them.
 constexpr std::int64_t kGroupBytes = 128 * 1024;
 constexpr std::int64_t kMaxTile = 4;
@@ -53,6 +57,7 @@ void strip(const std::uint8_t* packed, std::int64_t lines, const std::int8_t* q,
   for (int t = 0; t < T; ++t) acc[t][0] = acc[t][1] = _mm256_setzero_si256();
   for (std::int64_t line = 0; line < lines; ++line) {
     const std::uint8_t* p = packed + line * kTernaryLineBytes;
+    if constexpr (T == 1) __builtin_prefetch(p + kPrefetchBytes, 0, 2);
     const __m256i low = _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
     const __m256i high = _mm256_load_si256(reinterpret_cast<const __m256i*>(p + 32));
     const std::int8_t* ql = q + line * kTernaryLineCols;
