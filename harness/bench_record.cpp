@@ -73,19 +73,21 @@ json subject_part(const RecordedSubject& subject, bool derived) {
 
 Record begin_bench_record(const BenchOptions& options, const BenchConfiguration& configuration,
                           const std::vector<RecordedSubject>& subjects,
-                          const engine::ThreadPool& pool, const std::string& kernels_row,
-                          double read_bandwidth) {
+                          const engine::ThreadPool& pool, const std::string& kernels_row) {
   Record record = Record::begin(kernels_row);
   json& document = record.document();
   document["machine"] = machine_facts();
   document["environment"]["before"] = environment_snapshot();
   document["protocol"] = protocol(options, configuration, pool);
-  if (read_bandwidth > 0) document["limits"]["read_bandwidth_bytes_per_s"] = read_bandwidth;
   for (std::size_t i = 0; i < subjects.size(); ++i) {
     const bool twin = i > 0 && options.baseline == "auto";
     document["subjects"].push_back(subject_part(subjects[i], twin));
   }
   return record;
+}
+
+void record_read_bandwidth(Record& record, double bytes_per_s) {
+  if (bytes_per_s > 0) record.document()["limits"]["read_bandwidth_bytes_per_s"] = bytes_per_s;
 }
 
 void record_environment_after(Record& record) {

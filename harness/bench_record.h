@@ -26,8 +26,10 @@ nlohmann::json subject_part(const RecordedSubject& subject, bool derived);
 
 Record begin_bench_record(const BenchOptions& options, const BenchConfiguration& configuration,
                           const std::vector<RecordedSubject>& subjects,
-                          const engine::ThreadPool& pool, const std::string& kernels_row,
-                          double read_bandwidth);
+                          const engine::ThreadPool& pool, const std::string& kernels_row);
+
+// limits.read_bandwidth_bytes_per_s, unless it is 0: not measured.
+void record_read_bandwidth(Record& record, double bytes_per_s);
 
 // environment.after
 void record_environment_after(Record& record);

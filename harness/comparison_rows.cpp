@@ -330,19 +330,24 @@ void gather_trials(const Side& a, const Side& b, const std::vector<Metric>& metr
     const std::string difference = model_difference(facts_a, facts_b);
     if (!difference.empty()) throw Error("the records cannot be compared: " + difference);
   }
+  // A test that one side lacks could hide any loss: it is missing, not merely remarked upon.
+  const auto only_in = [&](const std::string& test, const char* side) {
+    for (const Metric metric : {Metric::kSpeed, Metric::kEnergy}) {
+      if (!asked_for(metrics, metric)) continue;
+      gathered.missing.push_back({metric, fmt::format("{} was measured in {} only", test, side)});
+    }
+  };
   bool any = false;
   for (const std::string& test : first.names) {
     if (!second.trials.contains(test)) {
-      gathered.notes.push_back(fmt::format("{} was measured in A only", test));
+      only_in(test, "A");
       continue;
     }
     any = true;
     gather_test(test, {first.trials.at(test), second.trials.at(test)}, a, b, metrics, gathered);
   }
   for (const std::string& test : second.names) {
-    if (!first.trials.contains(test)) {
-      gathered.notes.push_back(fmt::format("{} was measured in B only", test));
-    }
+    if (!first.trials.contains(test)) only_in(test, "B");
   }
   if (any) return;
   throw Error(fmt::format(
@@ -363,10 +368,17 @@ void gather_items(const Side& a, const Side& b, Gathered& gathered) {
   std::set<std::string> other;  // tasks whose questions are not the same
   for (const auto& [task, questions] : first.questions) {
     const auto found = second.questions.find(task);
-    if (found == second.questions.end() || found->second == questions) continue;
+    if (found == second.questions.end()) {
+      miss(task + " was answered in A only");
+      continue;
+    }
+    if (found->second == questions) continue;
     other.insert(task);
     miss(
         fmt::format("{}: A and B were asked differently ({}; {})", task, questions, found->second));
+  }
+  for (const auto& [task, questions] : second.questions) {
+    if (!first.questions.contains(task)) miss(task + " was answered in B only");
   }
   bool any = !other.empty();
   for (const auto& [test, answers] : first.answers) {
@@ -401,6 +413,12 @@ std::string why_unfit(const Record& record) {
   const json before = environment.value("before", json::object());
   const json after = environment.value("after", json::object());
   if (!before.is_object() || !after.is_object()) return "";
+  const std::string governor = text_at(before, "governor");
+  if (const std::string now = text_at(after, "governor"); now != governor) {
+    return fmt::format(
+        "unfit environment: the governor changed from \"{}\" to \"{}\" during run {}", governor,
+        now, record.id());
+  }
   const json none = json::object();
   const json counts_before = before.value("throttle_counts", none);
   const json counts_after = after.value("throttle_counts", none);

@@ -172,6 +172,10 @@ evals::Generation EngineModel::generate(const std::string& prompt,
         fmt::format("context: expected more than the {} tokens that may be generated, got {}",
                     limits.max_tokens, session_.context()));
   }
+  // lm-evaluation-harness stops at the text of EOS too, spelled out in ordinary tokens.
+  std::vector<std::string> until = limits.until;
+  if (tokenizer_->eos() >= 0) until.push_back(tokenizer_->decode({tokenizer_->eos()}, false));
+  std::erase(until, "");
   std::vector<int> tokens = encode_prompt(*tokenizer_, prompt);
   evals::Generation result;
   result.dropped_tokens = truncate_left(tokens, room);
@@ -181,14 +185,14 @@ evals::Generation EngineModel::generate(const std::string& prompt,
     const std::size_t before = result.text.size();
     result.text += tokenizer_->decode({next}, true);
     ++result.new_tokens;
-    if (result.new_tokens == limits.max_tokens || stops(result.text, before, limits.until)) break;
+    if (result.new_tokens == limits.max_tokens || stops(result.text, before, until)) break;
     check_stop();
     const int token = next;
     next = engine::argmax(session_.decode(token));
     cached_.push_back(token);
     ++counts_.evaluated_tokens;
   }
-  result.text = valid_text(evals::cut_at_stops(result.text, limits.until));
+  result.text = valid_text(evals::cut_at_stops(result.text, until));
   return result;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -39,6 +40,11 @@ std::int64_t doc_id_of(const datasets::JsonlPlace& place, const json& line) {
   const auto found = line.is_object() ? line.find("doc_id") : line.end();
   if (!line.is_object() || found == line.end() || !found->is_number_integer()) {
     throw Error(fmt::format("{}: expected an object with an integer \"doc_id\"", place.text()));
+  }
+  if (found->is_number_unsigned() &&
+      found->get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
+    throw Error(
+        fmt::format("{}: expected a doc_id of a document, got {}", place.text(), found->dump()));
   }
   return found->get<std::int64_t>();
 }

@@ -111,7 +111,7 @@ Record begin_record(const BenchOptions& options, const Models& models,
   return begin_bench_record(options, options.configurations.front(),
                             {{kCandidate, models.candidate.get(), files(models.candidate_files)},
                              {kReference, models.reference.get(), files(models.reference_files)}},
-                            pool, kernels, 0);
+                            pool, kernels);
 }
 
 }  // namespace

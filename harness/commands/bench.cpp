@@ -56,7 +56,7 @@ class BenchRun final : StudyListener {
       const BenchConfiguration& configuration);
   void choose_quick_tests(const std::vector<std::unique_ptr<EngineSubject>>& subjects,
                           Instruments& instruments);
-  double read_bandwidth(int threads);
+  void measure_bandwidth(int threads);
   std::vector<RecordedSubject> recorded_subjects() const;
   RunFacts run_facts(const BenchConfiguration& configuration) const;
   void run_configuration(const BenchConfiguration& configuration);
@@ -238,17 +238,18 @@ void BenchRun::choose_quick_tests(const std::vector<std::unique_ptr<EngineSubjec
                              level > 0 ? ", smaller than usual because this machine is slow" : ""));
 }
 
-double BenchRun::read_bandwidth(int threads) {
-  const auto known = read_bandwidths_.find(threads);
-  if (known != read_bandwidths_.end()) return known->second;
-  double bandwidth = 0;
+// A limit is the best that was ever seen: measured before and after every study, since a neighbour
+// that takes bandwidth during one half second would make the machine look smaller than it is.
+void BenchRun::measure_bandwidth(int threads) {
+  double& best = read_bandwidths_[threads];
   try {
     progress_.phase("measuring the read bandwidth");
-    bandwidth = measure_read_bandwidth(*pool_, table_);
+    best = std::max(best, measure_read_bandwidth(*pool_, table_));
   } catch (const Error& error) {
-    progress_.note(fmt::format("the read bandwidth was not measured: {}", error.what()));
+    if (best == 0) {
+      progress_.note(fmt::format("the read bandwidth was not measured: {}", error.what()));
+    }
   }
-  return read_bandwidths_[threads] = bandwidth;
 }
 
 std::vector<RecordedSubject> BenchRun::recorded_subjects() const {
@@ -284,13 +285,13 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
   if (records_.empty()) {
     for (const std::string& note : report_.notes) progress_.note(note);
   }
-  const double bandwidth = read_bandwidth(configuration.threads);
+  measure_bandwidth(configuration.threads);
   MachineInstruments instruments(*meter_, pool_->thread_ids());
   const std::vector<std::unique_ptr<EngineSubject>> subjects = make_subjects(configuration);
   choose_quick_tests(subjects, instruments);
 
-  record_ = begin_bench_record(options_, configuration, recorded_subjects(), *pool_, table_.name,
-                               bandwidth);
+  record_ = begin_bench_record(options_, configuration, recorded_subjects(), *pool_, table_.name);
+  record_read_bandwidth(*record_, read_bandwidths_.at(configuration.threads));
   store_.begin(*record_);
   first_trial_ns_.reset();
   clock_ = &instruments;
@@ -307,6 +308,8 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
               instruments, *this);
   StudyOutcome outcome = study.run();
   if (outcome.failure.empty()) outcome.failure = check_hashes(configuration, outcome.trials);
+  if (!interrupted.load()) measure_bandwidth(configuration.threads);
+  record_read_bandwidth(*record_, read_bandwidths_.at(configuration.threads));
   finish_record(outcome);
 
   std::vector<SubjectFacts> facts;

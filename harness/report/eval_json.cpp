@@ -29,7 +29,9 @@ json scores_json(const TaskRun& run) {
   std::vector<evals::ItemResult> results;
   for (const EvalItem& item : run.items) results.push_back(item.result);
   for (const evals::Score& score : evals::aggregate(run.task->info(), results)) {
-    object[score.metric + "," + score.filter] = score.value.mean;
+    // No question, no score: not zero.
+    json& mean = object[score.metric + "," + score.filter];
+    mean = run.items.empty() ? json("N/A") : json(score.value.mean);
     json& error = object[score.metric + "_stderr," + score.filter];
     if (score.value.standard_error.has_value()) {
       error = *score.value.standard_error;
@@ -154,8 +156,10 @@ json sample_json(const evals::Task& task, const EvalItem& item, const evals::Fil
   const bool metered = item.energy.status != energy::Status::kNotMeasured;
   sample["seconds"] = static_cast<double>(item.elapsed_ns) * 1e-9;
   sample["joules"] = metered ? json(item.energy.total_joules) : json();
-  sample["prompt_tokens"] = item.result.prompt_tokens;
-  sample["gen_tokens"] = item.result.new_tokens;
+  // Counted for generated text only; a likelihood's tokens are in the record's "evaluated".
+  const bool text = std::holds_alternative<std::string>(item.result.answer);
+  sample["prompt_tokens"] = text ? json(item.result.prompt_tokens) : json();
+  sample["gen_tokens"] = text ? json(item.result.new_tokens) : json();
   sample["dropped_tokens"] = item.tokens.dropped_tokens;
   return sample;
 }

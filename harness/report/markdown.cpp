@@ -221,7 +221,9 @@ std::vector<std::string> footnotes(const BenchReport& report) {
   }
   for (const BenchRow& row : report.rows) {
     if (row.roofline_share.value_or(0) > 1) {
-      add_once(lines, "more than 100 % of the read bandwidth: these bytes come from the caches");
+      add_once(lines,
+               "more than 100 % of the read bandwidth: caches held a part of these bytes, or "
+               "something else took bandwidth while it was measured");
     }
   }
   for (const BenchRow& row : report.rows) {

@@ -182,6 +182,26 @@ TEST_CASE("a record that is unfit, failed or unfinished is never green") {
                                    {"after", {{"throttle_counts", {{"core", 8}}}}}};
              }),
              Contains("throttled 5 times"));
+  CHECK_THAT(reason([](json& d) {
+               d["environment"] = {{"before", {{"governor", "performance"}}},
+                                   {"after", {{"governor", "powersave"}}}};
+             }),
+             Contains("governor changed from \"performance\" to \"powersave\""));
+}
+
+TEST_CASE("a test or a task that one side lacks is never green") {
+  json more = document({});
+  const json other = document({.test = "pp64"});
+  for (const json& t : other["trials"]) more["trials"].push_back(t);
+  const json fewer = document({.id = kSecond});
+  for (const bool first : {true, false}) {
+    const Comparison c =
+        compare(side(first ? more : fewer), side(first ? fewer : more), only(Metric::kSpeed, true));
+    CHECK(c.rows.size() == 1);
+    CHECK(c.verdict.verdict == Verdict::kInconclusive);
+    CHECK_THAT(c.verdict.reason,
+               Contains(first ? "pp64 was measured in A only" : "pp64 was measured in B only"));
+  }
 }
 
 TEST_CASE("other logits of the same model mean other work") {
@@ -238,6 +258,18 @@ TEST_CASE("accuracy is compared question by question, on any machine") {
         Verdict::kPass);
   CHECK_THAT(inside(document({}), only(Metric::kAccuracy)).verdict.reason,
              Contains("no evaluated items"));
+
+  json both = now;
+  both["id"] = kSecond;
+  both["evals"].push_back(evaluation(1000, [](int) { return true; }));
+  both["evals"][1]["task"] = "gsm8k";
+  for (const bool first : {true, false}) {
+    const Comparison c =
+        compare(side(first ? both : now), side(first ? now : both), only(Metric::kAccuracy));
+    CHECK(c.verdict.verdict == Verdict::kInconclusive);
+    CHECK_THAT(c.verdict.reason,
+               Contains(first ? "gsm8k was answered in A only" : "gsm8k was answered in B only"));
+  }
 
   before["evals"][0]["num_fewshot"] = 5;
   CHECK_THAT(compare(side(now), side(before), only(Metric::kAccuracy)).verdict.reason,
