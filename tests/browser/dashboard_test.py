@@ -22,6 +22,7 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 try:
     from selenium import webdriver
+    from selenium.common.exceptions import StaleElementReferenceException
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
@@ -116,8 +117,11 @@ class Dashboard(unittest.TestCase):
         end = time.monotonic() + 30
         while time.monotonic() < end:
             found = self.browser.find_elements(By.CSS_SELECTOR, selector)
-            if found and text in found[0].text:
-                return found[0]
+            try:
+                if found and text in found[0].text:
+                    return found[0]
+            except StaleElementReferenceException:
+                pass  # the page replaced it between the two calls
             time.sleep(0.05)
         self.fail(f"{selector} with '{text}' did not appear; the page says: {self.page_text()}")
 
