@@ -42,7 +42,7 @@ Vec mul(Vec a, Vec b) noexcept { return _mm512_mul_ps(a, b); }
 void store(float* y, Vec value) noexcept { _mm512_storeu_ps(y, value); }
 
 __mmask16 first_lanes(std::int64_t rows) noexcept {
-  return rows >= kLanes ? 0xffff : static_cast<__mmask16>(rows > 0 ? (1u << rows) - 1u : 0u);
+  return static_cast<__mmask16>(rows >= kLanes ? 0xffffu : rows > 0 ? (1u << rows) - 1u : 0u);
 }
 Vec load_rows(const float* y, std::int64_t rows) noexcept {
   return _mm512_maskz_loadu_ps(first_lanes(rows), y);
