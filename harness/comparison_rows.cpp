@@ -414,7 +414,8 @@ std::string why_unfit(const Record& record) {
   const json after = environment.value("after", json::object());
   if (!before.is_object() || !after.is_object()) return "";
   const std::string governor = text_at(before, "governor");
-  if (const std::string now = text_at(after, "governor"); now != governor) {
+  if (const std::string now = text_at(after, "governor");
+      !governor.empty() && !now.empty() && now != governor) {
     return fmt::format(
         "unfit environment: the governor changed from \"{}\" to \"{}\" during run {}", governor,
         now, record.id());

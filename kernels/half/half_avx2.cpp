@@ -36,24 +36,7 @@ Vec mul(Vec a, Vec b) noexcept { return _mm256_mul_ps(a, b); }
 Vec load(const float* y) noexcept { return _mm256_loadu_ps(y); }
 void store(float* y, Vec value) noexcept { _mm256_storeu_ps(y, value); }
 
-// Kept apart from the whole vectors: at most one tile of a matrix ends inside a vector.
-[[gnu::noinline]] Vec load_few(const float* y, std::int64_t rows) noexcept {
-  float lanes[kLanes] = {};
-  for (std::int64_t r = 0; r < rows; ++r) lanes[r] = y[r];
-  return load(lanes);
-}
-[[gnu::noinline]] void store_few(float* y, Vec value, std::int64_t rows) noexcept {
-  float lanes[kLanes];
-  store(lanes, value);
-  for (std::int64_t r = 0; r < rows; ++r) y[r] = lanes[r];
-}
-
-Vec load_rows(const float* y, std::int64_t rows) noexcept {
-  return rows >= kLanes ? load(y) : load_few(y, rows);
-}
-void store_rows(float* y, Vec value, std::int64_t rows) noexcept {
-  rows >= kLanes ? store(y, value) : store_few(y, value, rows);
-}
+#include "kernels/half/partial_rows.inl"
 
 struct Tile {
   int vectors, tokens;
