@@ -103,6 +103,8 @@ class Scores(Eval):
         self.assertEqual(gsm8k["sample_len"], len(PROBLEMS))
         samples = out["samples"]["piqa"]
         self.assertEqual(piqa["acc,none"], sum(s["acc"] for s in samples) / len(GOALS))
+        self.assertEqual({(s["prompt_tokens"], s["gen_tokens"]) for s in samples}, {(None, None)})
+        self.assertGreater(min(s["gen_tokens"] for s in out["samples"]["gsm8k"]), 0)
         self.assertEqual({s["filter"] for s in out["samples"]["gsm8k"]},
                          {"strict-match", "flexible-extract"})
         for sample, (_, first, second, label) in zip(samples, GOALS):
@@ -138,6 +140,17 @@ class Scores(Eval):
             with self.subTest(args):
                 self.assertEqual(answers(*args), expected)
         self.assertNotEqual(answers("--fp16-twin"), expected)
+
+    def test_no_answers_are_no_score(self):
+        # gsm8k may generate as many tokens as this context holds, so it cannot begin.
+        result = subprocess.run(
+            command("TERN_BINARY", "eval", "--data", self.data, "--tasks", "piqa,gsm8k", "--limit", "2",
+                    "-c", "256", "-o", "json", *self.model), text=True,
+            env={**os.environ, **self.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        results = json.loads(result.stdout)["results"]
+        self.assertEqual(results["piqa"]["sample_len"], 2)
+        self.assertEqual(results["gsm8k"]["exact_match,strict-match"], "N/A")
 
     def test_long_prompts_are_said_aloud(self):
         args = ["--tasks", "gsm8k", "--limit", "3", "-c", "300", *self.model]
