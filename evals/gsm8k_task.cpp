@@ -123,6 +123,7 @@ constinit const TaskInfo kGsm8kTask = {
     .version = 3,
     .output = OutputType::kGenerateUntil,
     .default_fewshot = 5,
+    .most_new_tokens = kMaxNewTokens,
     .dataset = "openai/gsm8k",
     .dataset_config = "main",
     .split = "test",

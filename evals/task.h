@@ -82,6 +82,7 @@ struct TaskInfo {
   int version = 0;
   OutputType output = OutputType::kGenerateUntil;
   int default_fewshot = 0;
+  std::int64_t most_new_tokens = 0;  // a request may let a model generate; 0: none
   std::string_view dataset;         // its name where lm-evaluation-harness loads it from
   std::string_view dataset_config;  // may be empty
   std::string_view split;

@@ -220,8 +220,8 @@ EvalItem eval_item_from_json(const json& object, const evals::Task& task) try {
   throw Error(std::string("an evaluated item of the record cannot be read: ") + error.what());
 }
 
-std::optional<Record> resume_eval(const RecordStore& store, const json& identity,
-                                  std::vector<TaskRun>& runs, std::string& why_not) {
+std::optional<ResumedEval> resume_eval(const RecordStore& store, const json& identity,
+                                       std::vector<TaskRun>& runs, std::string& why_not) {
   why_not = "there is no unfinished evaluation";
   bool first = true;
   for (const RecordSummary& summary : store.list()) {
@@ -230,10 +230,19 @@ std::optional<Record> resume_eval(const RecordStore& store, const json& identity
     const json* found = record.has_value() ? identity_of(*record) : nullptr;
     if (found == nullptr) continue;
     if (*found == identity) {
-      take_items(*record, runs);
-      return record;
-    }
-    if (std::exchange(first, false)) {
+      std::optional<RecordLock> lock = RecordLock::take(summary.id);
+      if (lock.has_value()) {
+        // Again, under the lock: its last owner may have written until a moment ago.
+        record = store.load(summary.id);
+        if (record.has_value() && record->document().at("status") == "running") {
+          take_items(*record, runs);
+          return ResumedEval{std::move(*record), std::move(*lock)};
+        }
+      } else if (std::exchange(first, false)) {
+        why_not = fmt::format("{} is of the same kind, and a process that is alive writes it",
+                              summary.id);
+      }
+    } else if (std::exchange(first, false)) {
       why_not = fmt::format("the newest unfinished evaluation ({}) differs in: {}", summary.id,
                             differences(identity, *found));
     }

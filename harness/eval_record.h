@@ -11,6 +11,7 @@
 #include "harness/bench_record.h"
 #include "harness/eval_run.h"
 #include "harness/record.h"
+#include "harness/record_lock.h"
 #include "harness/record_store.h"
 
 namespace tern::harness {
@@ -41,10 +42,14 @@ nlohmann::json to_json(const EvalItem& item);
 // The answer is read back and scored again by the task. Throws Error when the item cannot be read.
 EvalItem eval_item_from_json(const nlohmann::json& json, const evals::Task& task);
 
-// The newest unfinished evaluation with this identity, its items put into `runs`. Otherwise
-// nullopt, and `why_not` says what there is.
-std::optional<Record> resume_eval(const RecordStore& store, const nlohmann::json& identity,
-                                  std::vector<TaskRun>& runs, std::string& why_not);
+// The newest unfinished evaluation with this identity that no living process writes, its items put
+// into `runs`. Otherwise nullopt, and `why_not` says what there is.
+struct ResumedEval {
+  Record record;
+  RecordLock lock;
+};
+std::optional<ResumedEval> resume_eval(const RecordStore& store, const nlohmann::json& identity,
+                                       std::vector<TaskRun>& runs, std::string& why_not);
 
 // The finished items into the record's evals[], where the store's copy has them row by row.
 void put_items(Record& record, const std::vector<TaskRun>& runs);

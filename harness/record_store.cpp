@@ -313,21 +313,27 @@ std::vector<RecordSummary> RecordStore::list() const {
   return summaries;
 }
 
-std::optional<Record> RecordStore::load(const std::string& id) const {
-  if (id.empty()) return std::nullopt;
-  Statement records(impl_->database,
-                    "SELECT id, document FROM records WHERE substr(id, 1, length(?1)) = ?1 "
-                    "ORDER BY id LIMIT 2");
+std::optional<Record> RecordStore::find(const std::string& id) const {
+  Statement records(impl_->database, "SELECT document FROM records WHERE id = ?1");
   records.bind(1, id);
   if (!records.step()) return std::nullopt;
-  const std::string whole_id = records.text(0);
-  json document = json::parse(records.text(1));
-  if (records.step()) {
-    throw Error(fmt::format("the id \"{}\" is ambiguous: {} and {} begin with it", id, whole_id,
-                            records.text(0)));
-  }
-  impl_->load_samples(whole_id, document);
+  json document = json::parse(records.text(0));
+  impl_->load_samples(id, document);
   return Record::parse(text_of(document));
+}
+
+std::optional<Record> RecordStore::load(const std::string& id) const {
+  if (id.empty()) return std::nullopt;
+  Statement ids(impl_->database,
+                "SELECT id FROM records WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 2");
+  ids.bind(1, id);
+  if (!ids.step()) return std::nullopt;
+  const std::string whole_id = ids.text(0);
+  if (ids.step()) {
+    throw Error(fmt::format("the id \"{}\" is ambiguous: {} and {} begin with it", id, whole_id,
+                            ids.text(0)));
+  }
+  return find(whole_id);
 }
 
 bool RecordStore::import(const Record& record) {

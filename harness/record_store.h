@@ -37,7 +37,8 @@ class RecordStore {
   void append_eval_item(const std::string& record_id, std::size_t eval, const nlohmann::json& item);
   void finish(const Record& record);  // everything but trials and evaluated items again
 
-  std::vector<RecordSummary> list() const;  // newest first
+  std::vector<RecordSummary> list() const;                  // newest first
+  std::optional<Record> find(const std::string& id) const;  // the whole id; nullopt when none
   // id: whole, or a prefix that names one record. nullopt when none; Error when ambiguous.
   std::optional<Record> load(const std::string& id) const;
   // Idempotent: a record whose id is there already is left alone. Returns whether it was added.

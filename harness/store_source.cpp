@@ -198,7 +198,7 @@ json StoreSource::ratios_of(const RecordStore& store, const RecordSummary& summa
 
 std::optional<std::string> StoreSource::run(const std::string& id) {
   if (!has_store(store_)) return std::nullopt;
-  const std::optional<Record> record = RecordStore(store_).load(id);
+  const std::optional<Record> record = RecordStore(store_).find(id);
   if (!record) return std::nullopt;
   return run_json(*record);
 }

@@ -156,6 +156,7 @@ class EvalCommand final : EvalListener {
   MachineInstruments instruments_;
   std::optional<RecordStore> store_;  // opened when nothing but the run itself can go wrong
   std::optional<Record> record_;
+  std::optional<RecordLock> lock_;  // of record_, as long as this process may write it
   EvalReport report_;
   std::int64_t begin_ns_ = 0;
   std::vector<bool> truncation_said_;
@@ -210,6 +211,14 @@ std::shared_ptr<const engine::Model> EvalCommand::load_model() {
     throw Error(fmt::format("--ctx-size: expected at most {} (the context of {}), got {}", longest,
                             options_.model, context_));
   }
+  for (const auto& task : tasks_) {
+    const evals::TaskInfo& info = task->info();
+    if (context_ > info.most_new_tokens) continue;
+    throw Error(
+        fmt::format("{}: expected a context of more than the {} tokens it lets a model "
+                    "generate, got {}",
+                    info.name, info.most_new_tokens, context_));
+  }
   return model;
 }
 
@@ -234,7 +243,12 @@ void EvalCommand::open_record() {
   store_.emplace(db());
   std::string why_not;
   if (options_.resume) {
-    record_ = resume_eval(*store_, identity_json(identity(), report_.runs), report_.runs, why_not);
+    std::optional<ResumedEval> resumed =
+        resume_eval(*store_, identity_json(identity(), report_.runs), report_.runs, why_not);
+    if (resumed.has_value()) {
+      record_ = std::move(resumed->record);
+      lock_ = std::move(resumed->lock);
+    }
     std::size_t there = 0, total = 0;
     for (const TaskRun& run : report_.runs) {
       there += run.items.size();
@@ -247,6 +261,7 @@ void EvalCommand::open_record() {
   }
   if (!record_.has_value()) {
     record_ = begin_eval_record(identity(), report_.runs, pool_);
+    lock_ = RecordLock::take(record_->id());
     store_->begin(*record_);
   }
   report_.record_id = record_->id();

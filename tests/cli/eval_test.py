@@ -141,16 +141,14 @@ class Scores(Eval):
                 self.assertEqual(answers(*args), expected)
         self.assertNotEqual(answers("--fp16-twin"), expected)
 
-    def test_no_answers_are_no_score(self):
-        # gsm8k may generate as many tokens as this context holds, so it cannot begin.
+    def test_a_context_too_small_is_found_before_anything_is_asked(self):
         result = subprocess.run(
             command("TERN_BINARY", "eval", "--data", self.data, "--tasks", "piqa,gsm8k", "--limit", "2",
                     "-c", "256", "-o", "json", *self.model), text=True,
             env={**os.environ, **self.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.assertEqual(result.returncode, 1, result.stderr)
-        results = json.loads(result.stdout)["results"]
-        self.assertEqual(results["piqa"]["sample_len"], 2)
-        self.assertEqual(results["gsm8k"]["exact_match,strict-match"], "N/A")
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn("gsm8k: expected a context of more than the 256 tokens", result.stderr)
+        self.assertEqual(result.stdout, "")
 
     def test_long_prompts_are_said_aloud(self):
         args = ["--tasks", "gsm8k", "--limit", "3", "-c", "300", *self.model]

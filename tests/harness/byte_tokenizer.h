@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/tokenizer/tokenizer.h"
@@ -15,7 +16,8 @@ class ByteTokenizer final : public engine::Tokenizer {
   static constexpr int kMerged = 256;  // "ab"
   static constexpr int kBos = 510, kEos = 511;
 
-  explicit ByteTokenizer(int vocab = 512) : vocab_(vocab) {}
+  explicit ByteTokenizer(int vocab = 512, std::string eos_text = "<eos>")
+      : vocab_(vocab), eos_text_(std::move(eos_text)) {}
 
   std::vector<int> encode(std::string_view text, bool parse_special) const override {
     std::vector<int> ids;
@@ -23,8 +25,8 @@ class ByteTokenizer final : public engine::Tokenizer {
       std::size_t used = 1;
       if (parse_special && text.starts_with("<bos>")) {
         ids.push_back(kBos), used = 5;
-      } else if (parse_special && text.starts_with("<eos>")) {
-        ids.push_back(kEos), used = 5;
+      } else if (parse_special && text.starts_with(eos_text_)) {
+        ids.push_back(kEos), used = eos_text_.size();
       } else if (text.starts_with("ab")) {
         ids.push_back(kMerged), used = 2;
       } else {
@@ -45,7 +47,7 @@ class ByteTokenizer final : public engine::Tokenizer {
       } else if (id < kBos) {
         text += static_cast<char>('a' + id % 26);  // so that every token of a model has a text
       } else if (!skip_special) {
-        text += id == kBos ? "<bos>" : "<eos>";
+        text += id == kBos ? "<bos>" : eos_text_;
       }
     }
     return text;
@@ -59,6 +61,7 @@ class ByteTokenizer final : public engine::Tokenizer {
 
  private:
   int vocab_;
+  std::string eos_text_;
   std::string description_ = "bytes";
 };
 

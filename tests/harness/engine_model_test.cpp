@@ -173,6 +173,11 @@ TEST_CASE("generation ends at a stop string, at the limit, and not before") {
       rig.language.generate("Once", {.until = {"never there", stop}, .max_tokens = 40});
   CHECK(cut.text == all.text.substr(0, all.text.find(stop)));
   CHECK(cut.new_tokens < 40);
+
+  // So does the text of EOS, spelled out in ordinary tokens.
+  EngineModel spelling(rig.model, std::make_shared<ByteTokenizer>(512, stop), rig.pool,
+                       rig.options);
+  CHECK(spelling.generate("Once", at_most(40)).text == cut.text);
 }
 
 TEST_CASE("what is longer than the context is cut from the left, and counted") {

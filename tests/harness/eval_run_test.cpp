@@ -260,7 +260,8 @@ struct Stored {
     runs = empty;
     auto record = resume_eval(*store, identity_json(identity, runs), runs, why_not);
     if (why != nullptr) *why = why_not;
-    return record;
+    if (!record.has_value()) return std::nullopt;
+    return std::move(record->record);
   }
 
   fs::path folder;
@@ -313,6 +314,13 @@ TEST_CASE("only the unfinished evaluation of the same kind is resumed") {
   CHECK(!stored.resume(&why).has_value());
   CHECK_THAT(why, Contains("tasks"));
   stored.runs = {{&stored.task, 4, {}}};
+  CHECK(stored.resume().has_value());
+  {
+    const std::optional<RecordLock> alive = RecordLock::take(record.id());
+    REQUIRE(alive.has_value());
+    CHECK(!stored.resume(&why).has_value());
+    CHECK_THAT(why, Contains(record.id()) && Contains("a process that is alive writes it"));
+  }
   CHECK(stored.resume().has_value());
 
   put_items(record, stored.runs);
@@ -383,6 +391,10 @@ TEST_CASE("the report shows scores, joules and speed, or why not") {
   CHECK(sample["acc"] == 0.0);
   CHECK(sample["arguments"]["gen_args_0"]["arg_0"] == "2");
   CHECK(sample["joules"].is_null());
+
+  report.runs[0].items.clear();
+  const json none = json::parse(eval_json(report, false));
+  CHECK(none["results"]["counting"]["acc,none"] == "N/A");  // no answers are no score
 }
 
 }  // namespace

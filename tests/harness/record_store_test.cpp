@@ -111,6 +111,8 @@ TEST_CASE("records are found by whole id or by a beginning that names one") {
   CHECK(store.import(second));
   CHECK(store.load("019ac1c0-0000-7000-8000-000000000002")->id() == second.id());
   CHECK_THROWS_WITH(store.load("019ac1c0"), Contains("ambiguous"));
+  CHECK(store.find(first.id())->id() == first.id());
+  CHECK_FALSE(store.find("019ac1c0"));
   CHECK_FALSE(store.load("019ac1c1"));
   CHECK_FALSE(store.load(""));
   CHECK_FALSE(store.load("%"));
