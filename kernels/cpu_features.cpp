@@ -2,6 +2,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <xmmintrin.h>
 #elif defined(__aarch64__)
 #include <asm/hwcap.h>
@@ -33,6 +35,14 @@ std::uint64_t xgetbv0() noexcept {
   return (static_cast<std::uint64_t>(high) << 32) | low;
 }
 
+// Documentation/arch/x86/xstate.rst: the state components of XTILEDATA for this process and its
+// threads.
+bool request_tiles() noexcept {
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;               // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 constexpr bool all(std::uint64_t value, std::uint64_t mask) { return (value & mask) == mask; }
 
 // Bit numbers: Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E.
@@ -49,6 +59,8 @@ std::uint32_t detect_x86() noexcept {
   const std::uint32_t f_dq_bw_vl = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
   if (avx2 && all(seven.ebx, f_dq_bw_vl) && (seven.ecx & (1u << 11)) != 0 && all(xcr0, 0xe6)) {
     bits |= bit(Feature::kAvx512Vnni);
+    const bool tile_int8 = all(seven.edx, (1u << 24) | (1u << 25));
+    if (tile_int8 && all(xcr0, 0x60000) && request_tiles()) bits |= bit(Feature::kAmxInt8);
   }
   return bits;
 }
@@ -82,6 +94,9 @@ std::string why_not(Feature feature, CpuFeatures cpu) {
       break;
     case Feature::kAvx512Vnni:
       what = "AVX-512 F, BW, DQ, VL and VNNI";
+      break;
+    case Feature::kAmxInt8:
+      what = "AMX tiles with int8 products";
       break;
     case Feature::kNeon:
       what = "Advanced SIMD";

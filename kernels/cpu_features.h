@@ -13,6 +13,7 @@ enum class Feature : std::uint32_t {
   kAvx512Vnni = 1u << 1,  // AVX-512 F/BW/DQ/VL/VNNI, and the OS saves ZMM state
   kNeon = 1u << 2,        // Advanced SIMD (every ARMv8-A)
   kDotprod = 1u << 3,     // SDOT/UDOT (ARMv8.2-A DotProd)
+  kAmxInt8 = 1u << 4,     // AMX tiles and int8 products beside AVX-512, and the OS let us use them
 };
 
 struct CpuFeatures {
@@ -23,7 +24,8 @@ struct CpuFeatures {
   }
 };
 
-// Thread-safe; asks the hardware each time.
+// Thread-safe; asks the hardware each time. Linux hands out the 8 KiB of AMX tile state to a
+// process on request only: asking for it is part of finding out.
 CpuFeatures detect_cpu() noexcept;
 
 // One phrase on why `feature` is not usable here ("the CPU lacks AVX-512 VNNI"), empty when it is.

@@ -7,6 +7,8 @@ namespace {
 // families borrows the others from the row below it.
 constinit const KernelTable kTables[] = {
 #if defined(__x86_64__)
+    {"amx", Feature::kAmxInt8, amx::kTernary, avx512::kHalf, avx512::kQuantize, avx512::kVector,
+     avx512::kAttention},
     {"avx512vnni", Feature::kAvx512Vnni, avx512vnni::kTernary, avx512::kHalf, avx512::kQuantize,
      avx512::kVector, avx512::kAttention},
     {"avx2", Feature::kAvx2, avx2::kTernary, avx2::kHalf, avx2::kQuantize, avx2::kVector,

@@ -82,6 +82,9 @@ extern const TernaryKernels kTernary;
 namespace avx512vnni {
 extern const TernaryKernels kTernary;
 }
+namespace amx {
+extern const TernaryKernels kTernary;
+}
 namespace neon {
 extern const TernaryKernels kTernary;
 }

@@ -12,24 +12,24 @@
 namespace tern::kernels {
 namespace {
 
-constexpr std::int64_t kMaxTokens = 64;
+constexpr std::int64_t kTokens = 64;
 constexpr std::uint32_t kCanary = 0x7fc0dead;  // a NaN no kernel can produce
 
 enum class Fill { kRandom, kLowest, kHighest, kAlternating };
 
 // One matrix and one batch, with the answers of a plain int64 sum over the trits.
 struct Problem {
-  std::int64_t rows, cols, stride;
+  std::int64_t rows, cols, tokens, stride;
   std::vector<std::int8_t> trits;  // (rows, cols)
-  AlignedBuffer<std::int8_t> q;    // (kMaxTokens, stride)
-  std::vector<std::int32_t> sums;  // (kMaxTokens)
-  std::vector<float> scales;       // (kMaxTokens)
-  std::vector<float> expected;     // (kMaxTokens, rows)
+  AlignedBuffer<std::int8_t> q;    // (tokens, stride)
+  std::vector<std::int32_t> sums;  // (tokens)
+  std::vector<float> scales;       // (tokens)
+  std::vector<float> expected;     // (tokens, rows)
   AlignedBuffer<std::uint8_t> packed;
 
   TernaryMatrix matrix() const { return {packed.data(), rows, cols}; }
-  QuantizedBatch batch(std::int64_t first, std::int64_t tokens) const {
-    return {q.data() + first * stride, stride, sums.data() + first, scales.data() + first, tokens};
+  QuantizedBatch batch(std::int64_t first, std::int64_t count) const {
+    return {q.data() + first * stride, stride, sums.data() + first, scales.data() + first, count};
   }
 };
 
@@ -49,9 +49,9 @@ std::int8_t activation(Fill fill, std::int64_t k, std::mt19937& random) {
 
 void fill_activations(Problem& p, Fill fill, std::mt19937& random) {
   p.stride = (p.cols + kQuantizedAlign - 1) / kQuantizedAlign * kQuantizedAlign;
-  p.q = AlignedBuffer<std::int8_t>(static_cast<std::size_t>(kMaxTokens * p.stride));
+  p.q = AlignedBuffer<std::int8_t>(static_cast<std::size_t>(p.tokens * p.stride));
   std::fill(p.q.data(), p.q.data() + p.q.size(), std::int8_t{0});
-  for (std::int64_t t = 0; t < kMaxTokens; ++t) {
+  for (std::int64_t t = 0; t < p.tokens; ++t) {
     std::int32_t sum = 0;
     for (std::int64_t k = 0; k < p.cols; ++k) {
       const std::int8_t value = activation(fill, k, random);
@@ -64,8 +64,8 @@ void fill_activations(Problem& p, Fill fill, std::mt19937& random) {
 }
 
 void solve(Problem& p) {
-  p.expected.resize(static_cast<std::size_t>(kMaxTokens * p.rows));
-  for (std::int64_t t = 0; t < kMaxTokens; ++t) {
+  p.expected.resize(static_cast<std::size_t>(p.tokens * p.rows));
+  for (std::int64_t t = 0; t < p.tokens; ++t) {
     for (std::int64_t r = 0; r < p.rows; ++r) {
       std::int64_t sum = 0;
       for (std::int64_t k = 0; k < p.cols; ++k) {
@@ -78,11 +78,13 @@ void solve(Problem& p) {
 }
 
 // trit: -1, 0 or 1 everywhere, or 2 for random ones.
-Problem make_problem(std::int64_t rows, std::int64_t cols, Fill fill, int trit) {
+Problem make_problem(std::int64_t rows, std::int64_t cols, Fill fill, int trit,
+                     std::int64_t tokens = kTokens) {
   std::mt19937 random(static_cast<std::uint32_t>(rows * 7919 + cols));
   Problem p{};
   p.rows = rows;
   p.cols = cols;
+  p.tokens = tokens;
   p.trits.resize(static_cast<std::size_t>(rows * cols));
   for (std::int8_t& value : p.trits) {
     value = static_cast<std::int8_t>(trit == 2 ? static_cast<int>(random() % 3) - 1 : trit);
@@ -178,6 +180,13 @@ TEST_CASE("Ternary kernels equal a plain integer sum on tall and wide shapes") {
   for (const Shape shape : {Shape{640, 128}, {1000, 65}, {17, 2560}, {1, 6912}, {15, 6912}}) {
     Problem p = make_problem(shape.rows, shape.cols, Fill::kRandom, 2);
     check_everywhere(p, {1, 24, 32, 47, 64});
+  }
+}
+
+TEST_CASE("Ternary kernels equal a plain integer sum where many tokens are cut into blocks") {
+  for (const std::int64_t tokens : {512, 513, 549}) {
+    Problem p = make_problem(33, 1100, Fill::kRandom, 2, tokens);
+    check_everywhere(p, {tokens});
   }
 }
 
