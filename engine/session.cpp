@@ -11,116 +11,254 @@ namespace tern::engine {
 struct Session::Impl {
   std::shared_ptr<const Model> model;
   std::int64_t context;
+  std::int64_t ubatch;
   KvCache cache;
   Workspace ws;
   Transformer transformer;
-  std::int64_t position = 0;
+  std::vector<std::int64_t> positions;  // (sequences): tokens in the cache
+
+  // The step that runs; reserved once.
+  std::vector<Row> rows;
+  std::vector<std::int64_t> wanted;  // rows whose logits are wanted
+  std::vector<std::int64_t> next;    // (sequences): positions behind the step
+  std::vector<bool> failed;          // (sequences): numbers that are not finite
 
   Impl(std::shared_ptr<const Model> m, ThreadPool& pool, const SessionOptions& options,
-       std::int64_t positions, std::int64_t ubatch)
+       std::int64_t most_positions, std::int64_t prefill_tokens)
       : model(std::move(m)),
-        context(positions),
-        cache(model->config(), positions, options.cache_k, options.cache_v),
-        ws(model->config(), ubatch, positions, pool.threads()),
-        transformer(*model, pool, positions) {}
+        context(most_positions),
+        ubatch(prefill_tokens),
+        cache(model->config(), options.sequences, context, options.cache_k, options.cache_v),
+        ws(model->config(), std::max(ubatch, options.sequences), context, pool.threads()),
+        transformer(*model, pool, context),
+        positions(static_cast<std::size_t>(options.sequences), 0),
+        next(positions.size()),
+        failed(positions.size()) {
+    rows.reserve(static_cast<std::size_t>(ws.tokens));
+    wanted.reserve(static_cast<std::size_t>(ws.tokens));
+  }
 
-  void check(std::span<const int> tokens) const {
+  std::int64_t& position(int sequence) {
+    if (sequence < 0 || sequence >= std::ssize(positions)) {
+      throw Error("sequence: expected a number from 0 to " + std::to_string(positions.size() - 1) +
+                  ", got " + std::to_string(sequence));
+    }
+    return positions[static_cast<std::size_t>(sequence)];
+  }
+
+  void check_token(int token) const {
+    if (token < 0 || token >= model->config().vocab) {
+      throw Error("token: expected an id from 0 to " + std::to_string(model->config().vocab - 1) +
+                  ", got " + std::to_string(token));
+    }
+  }
+
+  void check_prompt(std::span<const int> tokens, int sequence) {
+    const std::int64_t room = context - position(sequence);
     if (tokens.empty()) throw Error("prompt: expected at least one token, got none");
-    const auto n = static_cast<std::int64_t>(tokens.size());
-    if (n > context - position) {
-      throw Error("prompt: expected at most " + std::to_string(context - position) +
+    if (std::ssize(tokens) > room) {
+      throw Error("prompt: expected at most " + std::to_string(room) +
                   " more tokens in a context of " + std::to_string(context) + ", got " +
-                  std::to_string(n));
+                  std::to_string(tokens.size()));
     }
-    for (const int token : tokens) {
-      if (token < 0 || token >= model->config().vocab) {
-        throw Error("token: expected an id from 0 to " + std::to_string(model->config().vocab - 1) +
-                    ", got " + std::to_string(token));
+    for (const int token : tokens) check_token(token);
+  }
+
+  void check_step(std::span<const StepRow> step) {
+    if (step.empty()) throw Error("step: expected at least one row, got none");
+    if (std::ssize(step) > ws.tokens) {
+      throw Error("step: expected at most " + std::to_string(ws.tokens) + " rows, got " +
+                  std::to_string(step.size()));
+    }
+    begin_step();
+    for (const StepRow& row : step) {
+      check_token(row.token);
+      position(row.sequence);
+      ++next[static_cast<std::size_t>(row.sequence)];
+    }
+    for (std::size_t s = 0; s < next.size(); ++s) {
+      if (next[s] <= context) continue;
+      throw Error("step: expected at most " + std::to_string(context - positions[s]) +
+                  " more tokens of sequence " + std::to_string(s) + " in a context of " +
+                  std::to_string(context) + ", got " + std::to_string(next[s] - positions[s]));
+    }
+  }
+
+  void begin_step() {
+    rows.clear();
+    wanted.clear();
+    std::copy(positions.begin(), positions.end(), next.begin());
+    std::fill(failed.begin(), failed.end(), false);
+  }
+
+  void add(int sequence, int token, bool logits) {
+    if (logits) wanted.push_back(std::ssize(rows));
+    rows.push_back({token, sequence, next[static_cast<std::size_t>(sequence)]++});
+  }
+
+  // Evaluates what was added; deliver(row, logits) for each wanted row of a sequence that can be
+  // trusted. A sequence moves on only when all of it can.
+  template <class Deliver>
+  void run_step(Deliver&& deliver) {
+    transformer.forward(rows, cache, ws);
+    for (std::size_t t = 0; t < rows.size(); ++t) {
+      if (!ws.finite[t]) fail(rows[t]);
+    }
+    const auto most = static_cast<std::size_t>(ws.logit_rows);
+    for (std::size_t first = 0; first < wanted.size(); first += most) {
+      const auto some = std::span(wanted).subspan(first, std::min(most, wanted.size() - first));
+      transformer.logits(some, ws);
+      for (std::size_t i = 0; i < some.size(); ++i) deliver_row(some[i], i, deliver);
+    }
+    for (std::size_t s = 0; s < positions.size(); ++s) {
+      if (!failed[s]) positions[s] = next[s];
+    }
+    throw_failures();
+  }
+
+  template <class Deliver>
+  void deliver_row(std::int64_t index, std::size_t at, Deliver&& deliver) {
+    const Row& row = rows[static_cast<std::size_t>(index)];
+    const auto vocab = static_cast<std::size_t>(model->config().vocab);
+    const std::span<const float> logits =
+        std::as_const(ws.logits).span().subspan(at * vocab, vocab);
+    if (!ws.finite[at] || !model->table().vector.all_finite(logits.data(), std::ssize(logits))) {
+      fail(row);
+    }
+    if (!failed[static_cast<std::size_t>(row.sequence)]) deliver(index, logits);
+  }
+
+  void fail(const Row& row) { failed[static_cast<std::size_t>(row.sequence)] = true; }
+
+  void throw_failures() const {
+    std::string where;
+    for (std::size_t s = 0; s < failed.size(); ++s) {
+      if (!failed[s]) continue;
+      where += where.empty() ? " " : " and ";
+      if (failed.size() > 1) where += "of sequence " + std::to_string(s) + " ";
+      where += "before position " + std::to_string(next[s]);
+    }
+    if (where.empty()) return;
+    throw RunError("activations of " + model->facts().spec + where +
+                   ": expected finite numbers, got a NaN or an infinity");
+  }
+
+  // Evaluates a prompt in micro-batches: logits(index) tells whether they are wanted, and
+  // deliver(index, logits) gets them.
+  template <class Wanted, class Deliver>
+  void evaluate(std::span<const int> tokens, int sequence, Wanted&& logits, Deliver&& deliver) {
+    check_prompt(tokens, sequence);
+    const std::int64_t n = std::ssize(tokens);
+    for (std::int64_t first = 0; first < n; first += ubatch) {
+      begin_step();
+      for (std::int64_t i = first; i < std::min(first + ubatch, n); ++i) {
+        add(sequence, tokens[static_cast<std::size_t>(i)], logits(i));
       }
-    }
-  }
-
-  std::span<const float> logits_of(std::int64_t index) {
-    transformer.logits(index, ws);
-    const std::span<const float> logits = std::as_const(ws.logits).span();
-    const bool finite = ws.finite.exchange(true, std::memory_order_relaxed) &&
-                        model->table().vector.all_finite(logits.data(), std::ssize(logits));
-    if (!finite) {
-      throw RunError("activations of " + model->facts().spec + " before position " +
-                     std::to_string(position) +
-                     ": expected finite numbers, got a NaN or an infinity");
-    }
-    return logits;
-  }
-
-  // Evaluates all tokens in micro-batches; after(first, count) runs behind each with ws.x still
-  // valid.
-  template <class After>
-  void evaluate(std::span<const int> tokens, After&& after) {
-    check(tokens);
-    for (std::size_t first = 0; first < tokens.size();) {
-      const std::size_t count =
-          std::min(tokens.size() - first, static_cast<std::size_t>(ws.tokens));
-      transformer.forward(tokens.subspan(first, count), position, cache, ws);
-      position += static_cast<std::int64_t>(count);
-      after(first, count);
-      first += count;
+      run_step([&](std::int64_t row, std::span<const float> out) { deliver(first + row, out); });
     }
   }
 };
+
+namespace {
+
+// Checked before anything is allocated.
+void require_memory(const ModelConfig& config, const SessionOptions& options,
+                    std::int64_t context) {
+  if (options.sequences < 1 || options.sequences > kMostSequences) {
+    throw Error("sequences: expected a number from 1 to " + std::to_string(kMostSequences) +
+                ", got " + std::to_string(options.sequences));
+  }
+  const std::int64_t needed =
+      KvCache::bytes_needed(config, options.sequences, context, options.cache_k, options.cache_v);
+  const std::int64_t available = available_memory_bytes();
+  if (needed <= available) return;
+  const std::string each = options.sequences == 1
+                               ? ""
+                               : " for each of " + std::to_string(options.sequences) + " sequences";
+  throw Error("key/value cache of " + std::to_string(context) + " positions" + each +
+              ": expected at most " + std::to_string(available >> 20) +
+              " MiB of memory, got a need of " + std::to_string(needed >> 20) + " MiB");
+}
+
+}  // namespace
 
 Session::Session(std::shared_ptr<const Model> model, ThreadPool& pool,
                  const SessionOptions& options) {
   const ModelConfig& c = model->config();
   const std::int64_t context = options.context > 0 ? options.context : c.context;
   const std::int64_t ubatch = std::clamp<std::int64_t>(options.ubatch, 1, context);
-  const std::int64_t needed = KvCache::bytes_needed(c, context, options.cache_k, options.cache_v);
-  const std::int64_t available = available_memory_bytes();
-  if (needed > available) {
-    throw Error("key/value cache of " + std::to_string(context) + " positions: expected at most " +
-                std::to_string(available >> 20) + " MiB of memory, got a need of " +
-                std::to_string(needed >> 20) + " MiB");
-  }
+  require_memory(c, options, context);
   impl_ = std::make_unique<Impl>(std::move(model), pool, options, context, ubatch);
 }
 
 Session::~Session() = default;
 
 const Model& Session::model() const noexcept { return *impl_->model; }
-std::int64_t Session::position() const noexcept { return impl_->position; }
 std::int64_t Session::context() const noexcept { return impl_->context; }
+std::int64_t Session::sequences() const noexcept { return std::ssize(impl_->positions); }
+std::int64_t Session::most_rows() const noexcept { return impl_->ws.tokens; }
+std::int64_t Session::position(int sequence) const { return impl_->position(sequence); }
 
-void Session::truncate(std::int64_t positions) {
-  impl_->position = std::clamp<std::int64_t>(positions, 0, impl_->position);
+void Session::truncate(std::int64_t positions, int sequence) {
+  std::int64_t& position = impl_->position(sequence);
+  position = std::clamp<std::int64_t>(positions, 0, position);
 }
 
-std::span<const float> Session::prefill(std::span<const int> tokens) {
-  std::size_t last = 0;
-  impl_->evaluate(tokens, [&](std::size_t, std::size_t count) { last = count - 1; });
-  return impl_->logits_of(static_cast<std::int64_t>(last));
+void Session::copy_prefix(int from, int to, std::int64_t positions) {
+  const std::int64_t there = impl_->position(from);
+  std::int64_t& target = impl_->position(to);
+  if (positions < 0 || positions > there) {
+    throw Error("prefix of sequence " + std::to_string(from) + ": expected 0 to " +
+                std::to_string(there) + " positions, got " + std::to_string(positions));
+  }
+  if (from != to) impl_->cache.copy_prefix(from, to, positions);
+  target = positions;
 }
 
-void Session::prefill_all(std::span<const int> tokens,
-                          const std::function<void(std::int64_t, std::span<const float>)>& sink) {
-  impl_->evaluate(tokens, [&](std::size_t first, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-      sink(static_cast<std::int64_t>(first + i), impl_->logits_of(static_cast<std::int64_t>(i)));
-    }
-  });
+std::span<const float> Session::prefill(std::span<const int> tokens, int sequence) {
+  std::span<const float> last;
+  impl_->evaluate(
+      tokens, sequence, [&](std::int64_t i) { return i + 1 == std::ssize(tokens); },
+      [&](std::int64_t, std::span<const float> logits) { last = logits; });
+  return last;
 }
 
-std::span<const float> Session::decode(int token) { return prefill(std::span(&token, 1)); }
+void Session::prefill_all(std::span<const int> tokens, const LogitsSink& sink, int sequence) {
+  impl_->evaluate(
+      tokens, sequence, [](std::int64_t) { return true; }, sink);
+}
+
+std::span<const float> Session::decode(int token, int sequence) {
+  return prefill(std::span(&token, 1), sequence);
+}
+
+void Session::step(std::span<const StepRow> rows, const LogitsSink& sink) {
+  impl_->check_step(rows);
+  impl_->begin_step();
+  for (const StepRow& row : rows) impl_->add(row.sequence, row.token, row.logits);
+  impl_->run_step(sink);
+}
 
 std::int64_t Session::bytes_per_token(std::int64_t position) const noexcept {
+  return bytes_per_step(std::span(&position, 1));
+}
+
+std::int64_t Session::bytes_per_step(std::span<const std::int64_t> positions) const noexcept {
   const ModelConfig& c = impl_->model->config();
   const std::int64_t embedding_row = c.hidden * impl_->model->weights().shared->embedding.bytes() /
                                      (round_up(c.vocab, 64) * c.hidden);
-  return weight_bytes() + embedding_row + (position + 1) * impl_->cache.bytes_per_position();
+  std::int64_t bytes = weight_bytes();
+  for (const std::int64_t position : positions) {
+    bytes += embedding_row + (position + 1) * impl_->cache.bytes_per_position();
+  }
+  return bytes;
 }
 
 std::int64_t Session::weight_bytes() const noexcept {
   const ModelWeights& w = impl_->model->weights();
   return w.layer_bytes() + w.head_bytes() + w.norm_bytes();
 }
+
+std::int64_t Session::cache_bytes() const noexcept { return impl_->cache.bytes(); }
 
 }  // namespace tern::engine

@@ -1,5 +1,7 @@
 #pragma once
-// One conversation with a model: a KV cache that grows as tokens are evaluated. Not thread-safe;
+// Conversations with a model: KV caches that grow as tokens are evaluated. A session holds one
+// sequence, or several side by side that share the model and each forward pass; every sequence gets
+// the very answers it would get alone. Nothing is allocated after construction. Not thread-safe;
 // one session at a time may use a ThreadPool.
 
 #include <cstdint>
@@ -15,13 +17,27 @@ namespace tern::engine {
 
 class ThreadPool;
 
+inline constexpr std::int64_t kMostSequences = 1024;
+
 struct SessionOptions {
-  std::int64_t context = 0;  // positions the cache holds; 0: the model's
+  std::int64_t context = 0;  // positions the cache holds, for each sequence; 0: the model's
   kernels::CacheType cache_k = kernels::CacheType::kF16;
   kernels::CacheType cache_v = kernels::CacheType::kF16;
-  std::int64_t ubatch = 512;  // tokens evaluated together in prefill
+  std::int64_t ubatch = 512;   // tokens evaluated together in prefill
+  std::int64_t sequences = 1;  // numbered from 0; at most kMostSequences
 };
 
+// One row of a step: a token that takes the next position of its sequence.
+struct StepRow {
+  int sequence = 0;
+  int token = 0;
+  bool logits = true;  // whether the logits after it are wanted
+};
+
+// Receives the logits (vocab) after row `index` of what was evaluated; valid during the call.
+using LogitsSink = std::function<void(std::int64_t index, std::span<const float> logits)>;
+
+// Every function with a `sequence` throws Error when there is none of that number.
 class Session {
  public:
   // Throws Error when memory cannot hold the cache.
@@ -31,27 +47,42 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   const Model& model() const noexcept;
-  std::int64_t position() const noexcept;  // tokens in the cache
   std::int64_t context() const noexcept;
-  void truncate(std::int64_t positions);  // forget everything behind; 0 resets
+  std::int64_t sequences() const noexcept;
+  std::int64_t most_rows() const noexcept;        // of one step: one of each sequence, or ubatch
+  std::int64_t position(int sequence = 0) const;  // tokens in the cache
+  void truncate(std::int64_t positions, int sequence = 0);  // forget everything behind; 0 resets
+
+  // Sequence `to` becomes the first `positions` tokens of `from`, without evaluating them again.
+  // Throws Error when `from` has fewer.
+  void copy_prefix(int from, int to, std::int64_t positions);
 
   // Evaluates `tokens` at the next positions and returns the logits (vocab) after the last one;
   // valid until the next call. Throws Error when a token is outside the vocabulary, the context is
   // full, or the logits are not finite.
-  std::span<const float> prefill(std::span<const int> tokens);
+  std::span<const float> prefill(std::span<const int> tokens, int sequence = 0);
 
   // As prefill, and hands out the logits (vocab) after every token, in order: sink(index, logits).
-  void prefill_all(std::span<const int> tokens,
-                   const std::function<void(std::int64_t, std::span<const float>)>& sink);
+  void prefill_all(std::span<const int> tokens, const LogitsSink& sink, int sequence = 0);
 
   // One token; the same logits as prefill({token}).
-  std::span<const float> decode(int token);
+  std::span<const float> decode(int token, int sequence = 0);
+
+  // Evaluates up to most_rows() rows of any mix of sequences in one forward pass, rows of the same
+  // sequence in their order, and hands out the logits that are wanted in the order of rows. Throws
+  // Error as prefill does, before anything is evaluated. Where numbers of a sequence are not
+  // finite, that sequence stays where it was and gets no logits behind the first that are not; the
+  // others get theirs, and then a RunError names it.
+  void step(std::span<const StepRow> rows, const LogitsSink& sink);
 
   // Bytes the memory system must deliver to decode one token at `position`: packed weights, the
   // embedding row, the keys and values of all earlier positions, and the new row written.
   std::int64_t bytes_per_token(std::int64_t position) const noexcept;
+  // The same for a step of one token of each of several sequences: the weights are read once.
+  std::int64_t bytes_per_step(std::span<const std::int64_t> positions) const noexcept;
   // Bytes of weights read once per forward pass of a (micro-)batch, whatever its size.
   std::int64_t weight_bytes() const noexcept;
+  std::int64_t cache_bytes() const noexcept;  // of keys and values, of all sequences
 
  private:
   struct Impl;

@@ -1,5 +1,6 @@
 #include "engine/transformer.h"
 
+#include <atomic>
 #include <cstring>
 
 #include "kernels/vector/math.h"
@@ -37,25 +38,25 @@ Transformer::Transformer(const Model& model, ThreadPool& pool, std::int64_t cont
   });
 }
 
-void Transformer::forward(std::span<const int> tokens, std::int64_t position, KvCache& cache,
-                          Workspace& ws) const {
-  const auto n = static_cast<std::int64_t>(tokens.size());
-  embed(tokens, ws);  // x (n, hidden)
+void Transformer::forward(std::span<const Row> rows, KvCache& cache, Workspace& ws) const {
+  embed(rows, ws);  // x (n, hidden)
   for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
-    attention_block(layer, n, position, cache, ws);  // x += o_proj(attention(norm(x)))
-    ffn_block(layer, n, ws);                         // x += down(act(gate, up)(norm(x)))
+    attention_block(layer, rows, cache, ws);  // x += o_proj(attention(norm(x)))
+    ffn_block(layer, std::ssize(rows), ws);   // x += down(act(gate, up)(norm(x)))
   }
 }
 
-void Transformer::embed(std::span<const int> tokens, Workspace& ws) const {
-  for_tokens(static_cast<std::int64_t>(tokens.size()), [&](std::int64_t t) {
-    weights_.shared->embedding.unpack_row(tokens[static_cast<std::size_t>(t)],
+void Transformer::embed(std::span<const Row> rows, Workspace& ws) const {
+  for_tokens(std::ssize(rows), [&](std::int64_t t) {
+    ws.finite[static_cast<std::size_t>(t)] = true;
+    weights_.shared->embedding.unpack_row(rows[static_cast<std::size_t>(t)].token,
                                           ws.x.data() + t * config_.hidden);
   });
 }
 
-void Transformer::attention_block(std::int64_t layer, std::int64_t n, std::int64_t position,
-                                  KvCache& cache, Workspace& ws) const {
+void Transformer::attention_block(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
+                                  Workspace& ws) const {
+  const std::int64_t n = std::ssize(rows);
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
   const auto& norms = weights_.shared->norms[static_cast<std::size_t>(layer)];
   for_tokens(n, [&](std::int64_t t) {
@@ -63,8 +64,8 @@ void Transformer::attention_block(std::int64_t layer, std::int64_t n, std::int64
             is_ternary(w.q) || is_ternary(w.k) || is_ternary(w.v), t, ws);
   });
   apply<3>({{&w.q, ws.q.data()}, {&w.k, ws.k.data()}, {&w.v, ws.v.data()}}, n, ws);
-  rotate_and_store(layer, n, position, cache, ws);
-  attend(layer, n, position, cache, ws);  // q (n, heads * head_dim) becomes the output
+  rotate_and_store(layer, rows, cache, ws);
+  attend(layer, rows, cache, ws);  // q (n, heads * head_dim) becomes the output
   for_tokens(n, [&](std::int64_t t) {
     prepare(ws.q.data() + t * config_.q_dim(), config_.q_dim(), norms.attn_sub, is_ternary(w.o), t,
             ws);
@@ -98,23 +99,26 @@ void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) c
   });
 }
 
-void Transformer::rotate_and_store(std::int64_t layer, std::int64_t n, std::int64_t position,
-                                   KvCache& cache, Workspace& ws) const {
+void Transformer::rotate_and_store(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
+                                   Workspace& ws) const {
   const auto rotate = config_.rope_pairs == RopePairs::kHalf ? table_.vector.rope_half
                                                              : table_.vector.rope_interleaved;
   const std::int64_t head_dim = config_.head_dim;
-  for_tokens(n, [&](std::int64_t t) {
-    const float* cos_sin = rope_.data() + (position + t) * head_dim;
+  for_tokens(std::ssize(rows), [&](std::int64_t t) {
+    const Row& row = rows[static_cast<std::size_t>(t)];
+    const float* cos_sin = rope_.data() + row.position * head_dim;
     float* q = ws.q.data() + t * config_.q_dim();
     float* k = ws.k.data() + t * config_.kv_dim();
     for (std::int64_t h = 0; h < config_.heads; ++h) rotate(q + h * head_dim, cos_sin, head_dim);
     for (std::int64_t h = 0; h < config_.kv_heads; ++h) rotate(k + h * head_dim, cos_sin, head_dim);
-    cache.store(table_.vector, layer, position + t, k, ws.v.data() + t * config_.kv_dim());
+    cache.store(table_.vector, row.sequence, layer, row.position, k,
+                ws.v.data() + t * config_.kv_dim());
   });
 }
 
-void Transformer::attend(std::int64_t layer, std::int64_t n, std::int64_t position,
-                         const KvCache& cache, Workspace& ws) const {
+void Transformer::attend(std::int64_t layer, std::span<const Row> rows, const KvCache& cache,
+                         Workspace& ws) const {
+  const std::int64_t n = std::ssize(rows);
   const std::int64_t group = config_.heads / config_.kv_heads;
   const std::int64_t partial_stride = round_up(config_.head_dim, 16);
   std::atomic<std::int64_t> next{0};
@@ -126,9 +130,11 @@ void Transformer::attend(std::int64_t layer, std::int64_t n, std::int64_t positi
       const std::int64_t kv_head = i / (n * group);
       const std::int64_t t = i / group % n;
       const std::int64_t head = kv_head * group + i % group;
+      const Row& row = rows[static_cast<std::size_t>(t)];
       float* q = ws.q.data() + t * config_.q_dim() + head * config_.head_dim;
-      attend_head(q, cache.keys(layer, kv_head), cache.values(layer, kv_head), cache,
-                  position + t + 1, ws.scores.data() + member * ws.scores_stride,
+      attend_head(q, cache.keys(row.sequence, layer, kv_head),
+                  cache.values(row.sequence, layer, kv_head), cache, row.position + 1,
+                  ws.scores.data() + member * ws.scores_stride,
                   ws.partial.data() + member * partial_stride, q);
     }
   });
@@ -166,7 +172,7 @@ void Transformer::prepare(const float* x, std::int64_t width, std::span<const fl
   }
   // Quantisation would hide a NaN or an infinity: the promise of one answer is for finite values
   // only.
-  if (!table_.vector.all_finite(out, width)) ws.finite.store(false, std::memory_order_relaxed);
+  if (!table_.vector.all_finite(out, width)) ws.finite[static_cast<std::size_t>(t)] = false;
   if (ternary) {
     ws.q_scales[static_cast<std::size_t>(t)] = table_.quantize.quantize_row(
         out, width, ws.quantized.data() + t * ws.q_stride, ws.sums.data() + t);
@@ -201,11 +207,15 @@ void Transformer::apply(const Job (&jobs)[N], std::int64_t n, Workspace& ws) con
   });
 }
 
-void Transformer::logits(std::int64_t index, Workspace& ws) const {
-  // The head takes row 0 of ws.normed; the residual stream stays.
-  prepare(ws.x.data() + index * config_.hidden, config_.hidden, weights_.shared->output_norm, false,
-          0, ws);
-  const Activations in{ws.normed.data(), ws.widest, nullptr, 0, nullptr, nullptr, 1};
+void Transformer::logits(std::span<const std::int64_t> wanted, Workspace& ws) const {
+  // The head takes the leading rows of ws.normed; the residual stream stays.
+  const std::int64_t n = std::ssize(wanted);
+  for_tokens(n, [&](std::int64_t i) {
+    ws.finite[static_cast<std::size_t>(i)] = true;
+    prepare(ws.x.data() + wanted[static_cast<std::size_t>(i)] * config_.hidden, config_.hidden,
+            weights_.shared->output_norm, false, i, ws);
+  });
+  const Activations in{ws.normed.data(), ws.widest, nullptr, 0, nullptr, nullptr, n};
   const auto head = [&](const auto& w) {
     pool_.parallel_rows(w.rows(), w.row_block(), [&](std::int64_t begin, std::int64_t end) {
       w.apply(in, nullptr, ws.logits.data(), w.rows(), begin, end);

@@ -14,20 +14,28 @@
 
 namespace tern::engine {
 
+// One token on its way through the network.
+struct Row {
+  int token;
+  int sequence;           // whose keys and values it attends to
+  std::int64_t position;  // in that sequence
+};
+
 class Transformer {
  public:
   // cos and sin of every position below `context` are tabulated here; nothing is allocated
   // afterwards.
   Transformer(const Model& model, ThreadPool& pool, std::int64_t context);
 
-  // Evaluates tokens.size() <= ws.tokens tokens at positions [position, position + size), filling
-  // the cache. Leaves the residual stream in ws.x. Token ids and positions are the caller's to
-  // check.
-  void forward(std::span<const int> tokens, std::int64_t position, KvCache& cache,
-               Workspace& ws) const;
+  // Evaluates rows.size() <= ws.tokens rows of any mix of sequences, filling the cache. A row
+  // attends to everything below its position, rows of this pass included. Leaves the residual
+  // stream in ws.x and in ws.finite which rows can be trusted. Token ids, sequences and positions
+  // are the caller's to check.
+  void forward(std::span<const Row> rows, KvCache& cache, Workspace& ws) const;
 
-  // Logits (vocab) of row `index` of ws.x, in ws.logits.
-  void logits(std::int64_t index, Workspace& ws) const;
+  // Logits (wanted.size(), vocab) of the rows of ws.x that `wanted` lists, at most ws.logit_rows,
+  // in ws.logits. Afterwards ws.finite is that of the wanted rows, in their order.
+  void logits(std::span<const std::int64_t> wanted, Workspace& ws) const;
 
  private:
   struct Job {
@@ -35,18 +43,17 @@ class Transformer {
     float* y;  // (tokens, rows(w))
   };
 
-  void embed(std::span<const int> tokens, Workspace& ws) const;
-  void attention_block(std::int64_t layer, std::int64_t n, std::int64_t position, KvCache& cache,
+  void embed(std::span<const Row> rows, Workspace& ws) const;
+  void attention_block(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
                        Workspace& ws) const;
   void ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) const;
-  void rotate_and_store(std::int64_t layer, std::int64_t n, std::int64_t position, KvCache& cache,
+  void rotate_and_store(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
                         Workspace& ws) const;
-  void attend(std::int64_t layer, std::int64_t n, std::int64_t position, const KvCache& cache,
+  void attend(std::int64_t layer, std::span<const Row> rows, const KvCache& cache,
               Workspace& ws) const;
   void attend_head(const float* query, const void* keys, const void* values, const KvCache& cache,
                    std::int64_t positions, float* scores, float* partial, float* out) const;
-  // Row t of ws.normed = rms_norm(row t of x), or x itself without weights; quantised too when
-  // `ternary`.
+  // Row t of ws.normed = rms_norm(x), or x itself without weights; quantised too when `ternary`.
   void prepare(const float* x, std::int64_t width, std::span<const float> norm, bool ternary,
                std::int64_t t, Workspace& ws) const;
   template <std::size_t N>

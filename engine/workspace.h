@@ -1,8 +1,7 @@
 #pragma once
-// The buffers of one forward pass over up to `tokens` positions, allocated once per session.
+// The buffers of one forward pass over up to `tokens` rows, allocated once per session.
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 
 #include "engine/model_config.h"
@@ -16,11 +15,16 @@ constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) noexc
   return (value + multiple - 1) / multiple * multiple;
 }
 
+// Logits computed together: enough rows for the head to run as a matrix product, few enough that a
+// vocabulary of 128 thousand takes 16 MiB.
+inline constexpr std::int64_t kLogitRows = 32;
+
 struct Workspace {
   template <class T>
   using Buffer = kernels::AlignedBuffer<T>;
 
-  std::int64_t tokens;         // most tokens of one pass
+  std::int64_t tokens;         // most rows of one pass
+  std::int64_t logit_rows;     // most rows of logits at a time
   std::int64_t widest;         // largest input of any linear layer
   std::int64_t q_stride;       // of `quantized`
   std::int64_t scores_stride;  // of `scores`
@@ -37,13 +41,13 @@ struct Workspace {
   Buffer<float> row_scales;       // (threads, tokens): scratch of Linear::apply
   Buffer<float> scores;           // (threads, scores_stride): attention scores of one head
   Buffer<float> partial;          // (threads, head_dim)
-  Buffer<float> logits;           // (vocab)
-  std::atomic<bool> finite{
-      true};  // false once an input of a linear layer held a NaN or an infinity
+  Buffer<float> logits;           // (logit_rows, vocab)
+  Buffer<bool> finite;            // (tokens): false once a linear layer's input was not finite
 
   Workspace(const ModelConfig& c, std::int64_t most_tokens, std::int64_t context,
             std::int64_t threads)
       : tokens(most_tokens),
+        logit_rows(std::min(tokens, kLogitRows)),
         widest(std::max({c.hidden, c.q_dim(), c.ffn})),
         q_stride(round_up(widest, kernels::kQuantizedAlign)),
         scores_stride(round_up(context, kernels::kAttentionBlock)),
@@ -61,7 +65,8 @@ struct Workspace {
         row_scales(size(threads, round_up(tokens, 16))),
         scores(size(threads, scores_stride)),
         partial(size(threads, round_up(c.head_dim, 16))),
-        logits(size(c.vocab, 1)) {}
+        logits(size(logit_rows, c.vocab)),
+        finite(size(tokens, 1)) {}
 
  private:
   static std::size_t size(std::int64_t a, std::int64_t b) noexcept {

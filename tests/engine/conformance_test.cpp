@@ -2,6 +2,7 @@
 // on whether a prompt was prefilled or fed token by token. The golden hashes hold the same on every
 // processor.
 #include <cstdlib>
+#include <random>
 #include <vector>
 
 #include "engine/session.h"
@@ -123,6 +124,174 @@ TEST_CASE("decode continues what prefill began", "[conformance]") {
   // Forgetting and evaluating again repeats it.
   parts.truncate(100);
   CHECK(engine::hash_logits(parts.prefill(std::span(tokens).subspan(100))) == expected);
+}
+
+// Sequences of a batch: each its own tokens behind a prefix that all share.
+constexpr int kSequences = 4;
+constexpr std::int64_t kPrefix = 9;
+constexpr std::int64_t kTokens = 40;
+
+std::vector<int> sequence_tokens(int sequence) {
+  std::vector<int> tokens = prompt(512, kPrefix);
+  for (std::int64_t i = kPrefix; i < kTokens; ++i) {
+    tokens.push_back(static_cast<int>((i * 53 + sequence * 101 + 7) % 512));
+  }
+  return tokens;
+}
+
+// The hash of the logits after every token of every sequence, each run alone.
+using Expected = std::vector<std::vector<std::uint64_t>>;
+Expected alone(const Case& c) {
+  ThreadPool pool({.threads = 1, .spin_us = 20});
+  auto model = Model::load(c.spec, *kernels::find_table("scalar"), pool);
+  if (c.twin) model = Model::half_twin(*model, pool);
+  Expected expected;
+  for (int s = 0; s < kSequences; ++s) {
+    Session session(model, pool, {.context = kTokens, .cache_k = c.cache, .cache_v = c.cache});
+    auto& hashes = expected.emplace_back();
+    session.prefill_all(sequence_tokens(s), [&](std::int64_t, std::span<const float> logits) {
+      hashes.push_back(engine::hash_logits(logits));
+    });
+  }
+  return expected;
+}
+
+// Random steps: any mix of prefill chunks and single tokens in any order of rows; sequences that go
+// back, begin anew, or take their prefix from another; until all have come to their end.
+class Schedule {
+ public:
+  Schedule(Session& session, const Expected& expected, unsigned seed)
+      : session_(session), expected_(expected), random_(seed) {
+    for (int s = 0; s < kSequences; ++s) tokens_.push_back(sequence_tokens(s));
+  }
+
+  // Whether every wanted row had the logits of its sequence run alone.
+  bool holds() {
+    bool fine = true;
+    for (int step = 0; unfinished(); ++step) {
+      if (step < 20) disturb();
+      const std::vector<engine::StepRow> rows = next_rows();
+      std::vector<std::uint64_t> hashes = expected_rows(rows);
+      std::size_t delivered = 0;
+      session_.step(rows, [&](std::int64_t row, std::span<const float> logits) {
+        const auto i = static_cast<std::size_t>(row);
+        fine = fine && rows[i].logits && engine::hash_logits(logits) == hashes[i];
+        ++delivered;
+      });
+      const auto wanted = std::count_if(rows.begin(), rows.end(),
+                                        [](const engine::StepRow& row) { return row.logits; });
+      fine = fine && delivered == static_cast<std::size_t>(wanted);
+    }
+    return fine;
+  }
+
+ private:
+  int below(std::int64_t n) { return static_cast<int>(random_() % static_cast<unsigned>(n)); }
+
+  bool unfinished() const {
+    for (int s = 0; s < kSequences; ++s) {
+      if (session_.position(s) < kTokens) return true;
+    }
+    return false;
+  }
+
+  void disturb() {
+    const int sequence = below(kSequences);
+    const int from = below(kSequences);
+    switch (below(6)) {
+      case 0:
+        return session_.truncate(0, sequence);
+      case 1:
+        return session_.truncate(below(kTokens), sequence);
+      case 2:
+        return session_.copy_prefix(from, sequence, std::min(kPrefix, session_.position(from)));
+      default:
+        return;
+    }
+  }
+
+  // At least one row where any is left.
+  std::vector<engine::StepRow> next_rows() {
+    std::vector<std::int64_t> next;
+    for (int s = 0; s < kSequences; ++s) next.push_back(session_.position(s));
+    std::vector<engine::StepRow> rows;
+    const int target = 1 + below(session_.most_rows());
+    for (int tries = 0; std::ssize(rows) < target && (tries < 100 || rows.empty()); ++tries) {
+      const int s = below(kSequences);
+      const std::int64_t chunk = below(3) == 0 ? 1 + below(12) : 1;
+      for (std::int64_t i = 0; i < chunk && std::ssize(rows) < target; ++i) {
+        std::int64_t& at = next[static_cast<std::size_t>(s)];
+        if (at == kTokens) break;
+        rows.push_back({s, tokens_[static_cast<std::size_t>(s)][static_cast<std::size_t>(at++)],
+                        below(3) > 0});
+      }
+    }
+    return rows;
+  }
+
+  std::vector<std::uint64_t> expected_rows(std::span<const engine::StepRow> rows) const {
+    std::vector<std::int64_t> next;
+    for (int s = 0; s < kSequences; ++s) next.push_back(session_.position(s));
+    std::vector<std::uint64_t> hashes;
+    for (const engine::StepRow& row : rows) {
+      const auto s = static_cast<std::size_t>(row.sequence);
+      hashes.push_back(expected_[s][static_cast<std::size_t>(next[s]++)]);
+    }
+    return hashes;
+  }
+
+  Session& session_;
+  const Expected& expected_;
+  std::mt19937 random_;
+  std::vector<std::vector<int>> tokens_;
+};
+
+TEST_CASE("a sequence in any mixture has the logits it has alone", "[conformance]") {
+  const bool twin = GENERATE(false, true);
+  const Case c{"synth:tiny", twin, twin ? CacheType::kF32 : CacheType::kF16};
+  const Expected expected = alone(c);
+  for (const kernels::KernelTable* table : kernels::runnable_tables()) {
+    unsigned seed = 1;
+    const std::vector<Shape> all = shapes(*table);
+    // Scalar is slow, and a batch asks nothing of it that the last shape does not.
+    const bool scalar = table->name == std::string("scalar");
+    for (const auto& [threads, ubatch] : std::span(all).last(scalar ? 1 : all.size())) {
+      ThreadPool pool({.threads = threads, .spin_us = 20});
+      auto model = Model::load(c.spec, *table, pool);
+      if (twin) model = Model::half_twin(*model, pool);
+      Session session(model, pool,
+                      {.context = kTokens,
+                       .cache_k = c.cache,
+                       .cache_v = c.cache,
+                       .ubatch = ubatch,
+                       .sequences = kSequences});
+      CAPTURE(twin, table->name, threads, ubatch, seed);
+      CHECK(Schedule(session, expected, seed++).holds());
+    }
+  }
+}
+
+TEST_CASE("long sequences that share a prefix decode together as they do alone", "[conformance]") {
+  constexpr int kAhead = kLong - 12;  // more than one attention block
+  ThreadPool pool({.threads = 2, .spin_us = 20});
+  const auto model = Model::load("synth:tiny", kernels::select_table(kernels::detect_cpu()), pool);
+  Session one(model, pool, {.context = 300});
+  Session many(model, pool, {.context = 300, .sequences = 3});
+  const std::vector<int> tokens = prompt(512, kAhead);
+  one.prefill(tokens);
+  many.prefill(tokens, 1);
+  for (const int to : {0, 2}) many.copy_prefix(1, to, kAhead - to);
+  many.prefill(std::span(tokens).last(2), 2);
+  for (int i = 0; i < 12; ++i) {
+    const int token = i * 5 % 512;
+    const std::uint64_t expected = engine::hash_logits(one.decode(token));
+    int equal = 0;
+    many.step(std::vector<engine::StepRow>{{2, token}, {0, token}, {1, token}},
+              [&](std::int64_t, std::span<const float> logits) {
+                equal += engine::hash_logits(logits) == expected ? 1 : 0;
+              });
+    CHECK(equal == 3);
+  }
 }
 
 }  // namespace

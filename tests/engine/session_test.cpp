@@ -54,6 +54,106 @@ TEST_CASE("logits that are not finite fail the run, not the input", "[session]")
   CHECK_THROWS_AS(session.decode(1), engine::RunError);
 }
 
+TEST_CASE("a step refuses what it cannot evaluate and changes nothing", "[session]") {
+  TinySession t;
+  engine::Session session(t.model, t.pool, {.context = 8, .ubatch = 4, .sequences = 3});
+  const auto refuse = [&](std::vector<engine::StepRow> rows, const std::string& why) {
+    CHECK_THROWS_WITH(
+        session.step(rows, [](std::int64_t, std::span<const float>) { FAIL("logits of nothing"); }),
+        Contains(why));
+  };
+  CHECK(session.sequences() == 3);
+  CHECK(session.most_rows() == 4);
+  session.prefill(std::vector<int>{1, 2, 3, 4, 5, 6}, 1);
+  refuse({}, "at least one row");
+  refuse({{0, 1}, {3, 1}}, "sequence: expected a number from 0 to 2, got 3");
+  refuse({{0, 1}, {-1, 1}}, "got -1");
+  refuse({{0, 1}, {2, 512}}, "from 0 to 511, got 512");
+  refuse({{0, 1}, {0, 1}, {0, 1}, {0, 1}, {0, 1}}, "at most 4 rows, got 5");
+  refuse({{1, 7}, {0, 7}, {1, 7}, {1, 7}},
+         "at most 2 more tokens of sequence 1 in a context of 8, got 3");
+  CHECK_THROWS_WITH(session.prefill(std::vector<int>{1}, 3), Contains("from 0 to 2, got 3"));
+  CHECK_THROWS_WITH(session.truncate(0, 3), Contains("from 0 to 2, got 3"));
+  CHECK_THROWS_WITH(session.position(-1), Contains("from 0 to 2, got -1"));
+  CHECK_THROWS_WITH(session.copy_prefix(0, 3, 0), Contains("from 0 to 2, got 3"));
+  CHECK_THROWS_WITH(session.copy_prefix(1, 0, 7),
+                    Contains("prefix of sequence 1: expected 0 to 6 positions, got 7"));
+  CHECK(session.position(0) == 0);
+  CHECK(session.position(1) == 6);
+  CHECK(session.position(2) == 0);
+}
+
+TEST_CASE("a session refuses sequences that cannot be, and a cache that does not fit",
+          "[session]") {
+  TinySession t;
+  const auto make = [&](std::int64_t context, std::int64_t sequences) {
+    const engine::Session made(t.model, t.pool, {.context = context, .sequences = sequences});
+  };
+  CHECK_THROWS_WITH(make(8, 0), Contains("sequences: expected a number from 1 to 1024, got 0"));
+  CHECK_THROWS_WITH(make(8, 1025), Contains("got 1025"));
+  CHECK_THROWS_WITH(make(std::int64_t{1} << 32, 1024),
+                    Contains("positions for each of 1024 sequences: expected at most"));
+}
+
+// A model with a token whose embedding is not finite, and a head of its own that does not read it.
+struct SpoiltToken {
+  static constexpr int kBad = 5;
+  TemporaryFolder folder;
+  engine::ThreadPool pool{{.threads = 2, .spin_us = 20}};
+  std::shared_ptr<const engine::Model> model;
+
+  explicit SpoiltToken(const kernels::KernelTable& table) {
+    TinyModel tiny;
+    tiny.architecture = "llama";
+    TinyHooks hooks;
+    hooks.spoil = [](const std::string& name, std::vector<std::byte>& bytes) {
+      const std::uint16_t nan = 0x7e00;
+      if (name == "token_embd.weight")
+        std::memcpy(bytes.data() + (kBad * 256 + 17) * sizeof nan, &nan, sizeof nan);
+    };
+    write_tiny(folder / "m.gguf", tiny, hooks);
+    model = engine::Model::load((folder / "m.gguf").string(), table, pool);
+  }
+};
+
+TEST_CASE("numbers that are not finite are laid to their sequence and to no other", "[session]") {
+  const auto tables = kernels::runnable_tables();
+  const kernels::KernelTable* table = tables[GENERATE_COPY(range(std::size_t{0}, tables.size()))];
+  const SpoiltToken t(*table);
+  auto& pool = const_cast<engine::ThreadPool&>(t.pool);
+  engine::Session alone(t.model, pool, {.context = 8});
+  const std::uint64_t first = engine::hash_logits(alone.decode(1));
+  const std::uint64_t second = engine::hash_logits(alone.decode(2));
+  CAPTURE(table->name);
+
+  engine::Session session(t.model, pool, {.context = 8, .ubatch = 8, .sequences = 4});
+  std::vector<std::pair<std::int64_t, std::uint64_t>> got;
+  const auto step = [&](std::vector<engine::StepRow> rows) {
+    got.clear();
+    session.step(rows, [&](std::int64_t row, std::span<const float> logits) {
+      got.emplace_back(row, engine::hash_logits(logits));
+    });
+  };
+  // Sequence 1 goes wrong in its last row, where no logits are wanted; sequence 3 in its second.
+  constexpr int kBad = SpoiltToken::kBad;
+  const std::vector<engine::StepRow> rows = {{0, 1}, {1, 1}, {3, 1},          {3, kBad},
+                                             {2, 1}, {3, 2}, {1, kBad, false}};
+  CHECK_THROWS_AS(step(rows), engine::RunError);
+  CHECK_THROWS_WITH((session.truncate(0), session.truncate(0, 2), step(rows)),
+                    Contains("of sequence 1 before position 2 and of sequence 3 before position 3: "
+                             "expected finite numbers, got a NaN or an infinity"));
+  CHECK(got == std::vector<std::pair<std::int64_t, std::uint64_t>>{{0, first}, {4, first}});
+  CHECK(session.position(0) == 1);
+  CHECK(session.position(1) == 0);
+  CHECK(session.position(2) == 1);
+  CHECK(session.position(3) == 0);
+  // All of them go on as if the bad tokens had never been there.
+  step({{0, 2}, {1, 1, false}, {1, 2}, {2, 2}, {3, 1}});
+  CHECK(got == std::vector<std::pair<std::int64_t, std::uint64_t>>{
+                   {0, second}, {2, second}, {3, second}, {4, first}});
+  CHECK_THROWS_WITH(alone.decode(kBad), !Contains("sequence"));
+}
+
 TEST_CASE("bytes per token count weights once and the cache by position", "[session]") {
   TinySession t;
   const std::int64_t cache_row =
@@ -64,6 +164,19 @@ TEST_CASE("bytes per token count weights once and the cache by position", "[sess
   const std::int64_t linear = 2 * (256 * 256 * 2 + 256 * 128 * 2 + 3 * 256 * 512);
   const std::int64_t norms = (2 * (256 + 256 + 256 + 512) + 256) * 4;
   CHECK(t.session.weight_bytes() == linear / 4 + 512 * 256 * 2 + norms);
+}
+
+TEST_CASE("a step reads the weights once and each sequence its own cache", "[session]") {
+  TinySession t;
+  const engine::Session three(t.model, t.pool, {.context = 8, .sequences = 3});
+  const std::vector<std::int64_t> positions = {3, 0, 9};
+  const std::int64_t weights = t.session.weight_bytes();
+  const std::int64_t rows = t.session.bytes_per_token(3) + t.session.bytes_per_token(0) +
+                            t.session.bytes_per_token(9) - 3 * weights;
+  CHECK(three.bytes_per_step(positions) == weights + rows);
+  CHECK(three.bytes_per_token(3) == t.session.bytes_per_token(3));
+  CHECK(t.session.cache_bytes() == 8 * 2 * 2 * 64 * (2 + 2));
+  CHECK(three.cache_bytes() == 3 * t.session.cache_bytes());
 }
 
 TEST_CASE("argmax takes the first of equals", "[session]") {
