@@ -21,13 +21,14 @@ constexpr const char* kDescription =
     "(ABBA)\n"
     "repetitions of both. pp N evaluates a prompt of N tokens, tg N makes N single-token steps "
     "from an\n"
-    "empty cache; tokens are pseudo-random and nothing is sampled. Flags and names are "
-    "llama-bench's.";
+    "empty cache; tokens are pseudo-random and nothing is sampled. tg N x S makes N steps of S "
+    "tokens,\n"
+    "one of each of S sequences. Flags and names are llama-bench's.";
 
 // What the user typed, before it is checked.
 struct RawOptions {
-  std::vector<std::string> models, prompt, gen, prompt_gen, depth, batch, ubatch, type_k, type_v,
-      threads;
+  std::vector<std::string> models, prompt, gen, prompt_gen, depth, parallel, batch, ubatch, type_k,
+      type_v, threads;
   std::vector<std::string> poll, gpu_layers, flash_attention, mmap;
   std::string pairs = "5", delay = "0", output = "md", output_err = "none";
   bool no_warmup = false;
@@ -49,6 +50,8 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
   add_list(app, "--pg", raw.prompt_gen, "-pg: prompt and generation in one window")
       ->type_name("P,G");
   add_list(app, "-d,--n-depth", raw.depth, "tokens in the cache before each test [0]")
+      ->type_name("N");
+  add_list(app, "--parallel", raw.parallel, "-npl: sequences that generate together [1]")
       ->type_name("N");
   add_list(app, "-b,--batch-size", raw.batch, "[2048]")->type_name("N");
   add_list(app, "--ubatch-size", raw.ubatch, "-ub: tokens evaluated together [512]")
@@ -120,7 +123,8 @@ std::vector<kernels::CacheType> cache_types(const std::vector<std::string>& text
   return types;
 }
 
-// llama-bench's order: for each depth, the prompts, the generations, then the pairs of both.
+// llama-bench's order: for each depth, the prompts, the generations, then the pairs of both. What
+// generates does so once for each number of sequences.
 std::vector<TestCase> test_cases(const RawOptions& raw) {
   const std::vector<int> prompts = numbers(raw.prompt, "-p", 0, {512});
   const std::vector<int> gens = numbers(raw.gen, "-n", 0, {128});
@@ -132,12 +136,20 @@ std::vector<TestCase> test_cases(const RawOptions& raw) {
     }
     both.push_back({.prompt = pair[0], .gen = pair[1]});
   }
+  const std::vector<int> parallel = numbers(raw.parallel, "-npl", 1, {1});
+  std::vector<TestCase> generating;
+  for (const int n : gens) generating.push_back({.gen = n});
+  generating.insert(generating.end(), both.begin(), both.end());
   std::vector<TestCase> tests;
   for (const int depth : numbers(raw.depth, "-d", 0, {0})) {
     std::vector<TestCase> here;
     for (const int p : prompts) here.push_back({.prompt = p});
-    for (const int n : gens) here.push_back({.gen = n});
-    here.insert(here.end(), both.begin(), both.end());
+    for (TestCase test : generating) {
+      for (const int sequences : parallel) {
+        test.sequences = test.gen > 0 ? sequences : 1;
+        if (test.gen > 0 || sequences == parallel.front()) here.push_back(test);
+      }
+    }
     for (TestCase& test : here) {
       test.depth = depth;
       if (test.tokens() > 0) tests.push_back(test);
@@ -210,6 +222,12 @@ void check_ranges(const RawOptions& raw) {
   for (const int poll : numbers(raw.poll, "--poll", 0, {})) {
     if (poll > 100) throw Error(fmt::format("--poll: expected 0 to 100, got {}", poll));
   }
+  for (const int sequences : numbers(raw.parallel, "-npl", 1, {})) {
+    if (sequences > engine::kMostSequences) {
+      throw Error(
+          fmt::format("-npl: expected at most {}, got {}", engine::kMostSequences, sequences));
+    }
+  }
   check_only(raw.gpu_layers, "-ngl", "0", "this program measures CPUs and offloads nothing");
   check_only(raw.flash_attention, "-fa", "0", "attention has one implementation");
   check_only(raw.mmap, "-mmp", "1", "model files are always memory-mapped");
@@ -235,8 +253,8 @@ std::optional<BenchOptions> parse_bench_options(const std::vector<std::string>& 
   options.pairs = one_number(raw.pairs, "-r", 1);
   options.pairs_given = app.count("--repetitions") > 0;
   options.delay_s = one_number(raw.delay, "--delay", 0);
-  options.tests_given =
-      !raw.prompt.empty() || !raw.gen.empty() || !raw.prompt_gen.empty() || !raw.depth.empty();
+  options.tests_given = !raw.prompt.empty() || !raw.gen.empty() || !raw.prompt_gen.empty() ||
+                        !raw.depth.empty() || !raw.parallel.empty();
   options.tests = test_cases(raw);
   options.warmup = !raw.no_warmup;
   check_ranges(raw);

@@ -38,7 +38,7 @@ struct BenchOptions {
   bool warmup = true;
   bool progress = false;  // one line per trial where there is no terminal
   bool quick = false;
-  bool tests_given = false;  // -p, -n, -pg or -d: --quick keeps them
+  bool tests_given = false;  // -p, -n, -pg, -d or -npl: --quick keeps them
   bool model_given = false;
   bool pairs_given = false;
   bool print_record = false;

@@ -19,7 +19,8 @@ json protocol(const BenchOptions& options, const BenchConfiguration& configurati
     tests.push_back({{"name", test.name()},
                      {"n_prompt", test.prompt},
                      {"n_gen", test.gen},
-                     {"n_depth", test.depth}});
+                     {"n_depth", test.depth},
+                     {"sequences", test.sequences}});
   }
   return {
       {"command", "bench"},

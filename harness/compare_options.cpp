@@ -38,6 +38,7 @@ constexpr RunFlag kRunFlags[] = {
     {"-n,--n-gen", "-n", "N", "generated tokens [128]"},
     {"--pg", "--pg", "P,G", "-pg: prompt and generation in one window"},
     {"-d,--n-depth", "-d", "N", "tokens in the cache before each test [0]"},
+    {"--parallel", "--parallel", "N", "-npl: sequences that generate together [1]"},
     {"-b,--batch-size", "-b", "N", "[2048]"},
     {"--ubatch-size", "--ubatch-size", "N", "-ub: tokens evaluated together [512]"},
     {"--cache-type-k", "--cache-type-k", "TYPE", "-ctk: f16 or f32 [f16]"},

@@ -28,7 +28,7 @@ std::int64_t cache_bytes(const engine::ModelConfig& config, const MemoryNeed& ne
   const auto element = [](kernels::CacheType type) {
     return type == kernels::CacheType::kF16 ? 2 : 4;
   };
-  return need.positions * config.layers * config.kv_dim() *
+  return need.sequences * need.positions * config.layers * config.kv_dim() *
          (element(need.cache_k) + element(need.cache_v));
 }
 

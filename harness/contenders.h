@@ -22,7 +22,8 @@ struct Contenders {
 
 // What one session's cache needs, and what is left to the system beside the models.
 struct MemoryNeed {
-  std::int64_t positions = 0;
+  std::int64_t positions = 0;  // of each sequence
+  std::int64_t sequences = 1;
   kernels::CacheType cache_k = kernels::CacheType::kF16;
   kernels::CacheType cache_v = kernels::CacheType::kF16;
 };

@@ -24,6 +24,7 @@ constexpr Spelling kSpellings[] = {
     {"-ngl", "--n-gpu-layers"},
     {"-fa", "--flash-attn"},
     {"-mmp", "--mmap"},
+    {"-npl", "--parallel"},  // llama-batched-bench's
     // What only a GPU or another design could obey: refused under its own name, not as "-m g".
     {"-dev", "--device"},
     {"-embd", "--embeddings"},

@@ -64,18 +64,19 @@ class Keeper final : public StudyListener {
   std::optional<std::int64_t> first_ns_;
 };
 
-std::int64_t positions(const BenchOptions& options) {
-  std::int64_t most = kVerifyPrompt + kVerifySteps;
-  for (const TestCase& test : options.tests) most = std::max(most, test.positions());
-  return most;
-}
-
 EngineSubjectOptions subject_options(const BenchOptions& options) {
   const BenchConfiguration& configuration = options.configurations.front();
-  return {.session = {.context = positions(options),
+  std::int64_t positions = kVerifyPrompt + kVerifySteps;
+  std::int64_t sequences = 1;
+  for (const TestCase& test : options.tests) {
+    positions = std::max(positions, test.positions());
+    sequences = std::max<std::int64_t>(sequences, test.sequences);
+  }
+  return {.session = {.context = positions,
                       .cache_k = configuration.cache_k,
                       .cache_v = configuration.cache_v,
-                      .ubatch = std::min(configuration.ubatch, configuration.batch)},
+                      .ubatch = std::min(configuration.ubatch, configuration.batch),
+                      .sequences = sequences},
           .batch = configuration.batch,
           .stop = &interrupted};
 }

@@ -76,6 +76,7 @@ std::optional<TestCase> parse_test_name(const std::string& name) {
   } else if (!take(rest, "tg", test.gen)) {
     return std::nullopt;
   }
+  take(rest, " x", test.sequences);
   take(rest, " @ d", test.depth);
   // "pp007" and what else would not come back the same is another program's name.
   if (!rest.empty() || test.name() != name) return std::nullopt;

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
-#include <vector>
 
 #include "harness/error.h"
 
@@ -16,6 +16,8 @@ namespace {
 constexpr std::int64_t kDepthStream = 0;
 constexpr std::int64_t kTestStream = std::int64_t{1} << 32;
 constexpr std::int64_t kVerifyStream = std::int64_t{1} << 33;
+// From the stretch of one sequence to that of the next: longer than any context.
+constexpr std::int64_t kSequenceStream = std::int64_t{1} << 34;
 
 std::vector<int> token_range(std::int64_t first, std::int64_t count, std::int64_t vocab) {
   std::vector<int> tokens(static_cast<std::size_t>(count));
@@ -31,6 +33,7 @@ std::string TestCase::name() const {
   std::string text;
   if (prompt > 0) text = fmt::format("pp{}", prompt);
   if (gen > 0) text += fmt::format("{}tg{}", text.empty() ? "" : "+", gen);
+  if (sequences > 1) text += fmt::format(" x{}", sequences);
   if (depth > 0) text += fmt::format(" @ d{}", depth);
   return text;
 }
@@ -49,7 +52,8 @@ EngineSubject::EngineSubject(std::string name, std::shared_ptr<const engine::Mod
                              engine::ThreadPool& pool, const EngineSubjectOptions& options)
     : name_(std::move(name)),
       options_(options),
-      session_(std::move(model), pool, options.session) {}
+      session_(std::move(model), pool, options.session),
+      rows_(static_cast<std::size_t>(options.session.sequences)) {}
 
 void EngineSubject::check_stop() const {
   if (options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed)) {
@@ -57,19 +61,47 @@ void EngineSubject::check_stop() const {
   }
 }
 
-// Tokens [first, first + count) of the stream, in batches.
-void EngineSubject::evaluate_prompt(std::int64_t first, std::int64_t count) {
+// Tokens [first, first + count) of the stream of one sequence, in batches.
+void EngineSubject::evaluate_prompt(std::int64_t first, std::int64_t count, int sequence) {
   const std::int64_t vocab = session_.model().config().vocab;
+  const std::int64_t begin = first + sequence * kSequenceStream;
   for (std::int64_t done = 0; done < count; done += options_.batch) {
     check_stop();
     const std::int64_t n = std::min(options_.batch, count - done);
-    session_.prefill(token_range(first + done, n, vocab));
+    session_.prefill(token_range(begin + done, n, vocab), sequence);
   }
 }
 
-void EngineSubject::step(std::int64_t index) {
+// Token `index` of the streams of the leading sequences.
+void EngineSubject::step(std::int64_t index, int sequences) {
   check_stop();
-  session_.decode(seeded_token(kTokenSeed, index, session_.model().config().vocab));
+  const std::int64_t vocab = session_.model().config().vocab;
+  const auto rows = std::span(rows_).first(static_cast<std::size_t>(sequences));
+  for (int s = 0; s < sequences; ++s) {
+    rows[static_cast<std::size_t>(s)] = {
+        s, seeded_token(kTokenSeed, index + s * kSequenceStream, vocab)};
+  }
+  session_.step(rows, [](std::int64_t, std::span<const float>) {});
+}
+
+// Behind the verification prompt in sequence 0: `token` evaluated in all sequences together must
+// have the logits it has alone. Leaves sequence 0 as it was.
+void EngineSubject::check_together(int token) {
+  if (rows_.size() < 2) return;
+  const std::span<const float> logits = session_.decode(token);
+  const std::vector<float> alone(logits.begin(), logits.end());
+  for (std::size_t s = 0; s < rows_.size(); ++s) {
+    rows_[s] = {static_cast<int>(s), token};
+    session_.copy_prefix(0, rows_[s].sequence, kVerifyPrompt);
+  }
+  session_.step(rows_, [&](std::int64_t row, std::span<const float> together) {
+    if (std::memcmp(together.data(), alone.data(), together.size_bytes()) == 0) return;
+    throw Error(fmt::format("the logits of {} depend on how many sequences run together: expected "
+                            "those of one alone, got others in sequence {} of {}",
+                            session_.model().facts().spec, row, rows_.size()),
+                1);
+  });
+  session_.truncate(kVerifyPrompt);
 }
 
 std::string EngineSubject::verify() {
@@ -79,10 +111,13 @@ std::string EngineSubject::verify() {
   std::span<const float> logits =
       session_.prefill(token_range(kVerifyStream, kVerifyPrompt, vocab));
   std::uint64_t hash = engine::hash_logits(logits);
+  int next = engine::argmax(logits);
+  check_together(next);
   for (int i = 0; i < kVerifySteps; ++i) {
     check_stop();
-    logits = session_.decode(engine::argmax(logits));
+    logits = session_.decode(next);
     hash = engine::hash_logits(logits, hash);
+    next = engine::argmax(logits);
   }
   session_.truncate(0);
   return fmt::format("{:016x}", hash);
@@ -92,24 +127,25 @@ std::string EngineSubject::verify() {
 void EngineSubject::prepare(const TestCase& test) {
   const std::int64_t keep = std::min<std::int64_t>(filled_, test.depth);
   session_.truncate(keep);
-  evaluate_prompt(kDepthStream + keep, test.depth - keep);
+  evaluate_prompt(kDepthStream + keep, test.depth - keep, 0);
   filled_ = test.depth;
+  for (int s = 1; s < test.sequences; ++s) session_.copy_prefix(0, s, test.depth);
 }
 
 void EngineSubject::warm_up(const TestCase& test) {
   prepare(test);
-  evaluate_prompt(kTestStream, test.prompt);
-  if (test.gen > 0) step(kTestStream + test.prompt);
+  for (int s = 0; s < test.sequences; ++s) evaluate_prompt(kTestStream, test.prompt, s);
+  if (test.gen > 0) step(kTestStream + test.prompt, test.sequences);
 }
 
 void EngineSubject::run(const TestCase& test) {
-  evaluate_prompt(kTestStream, test.prompt);
-  for (int i = 0; i < test.gen; ++i) step(kTestStream + test.prompt + i);
+  for (int s = 0; s < test.sequences; ++s) evaluate_prompt(kTestStream, test.prompt, s);
+  for (int i = 0; i < test.gen; ++i) step(kTestStream + test.prompt + i, test.sequences);
 }
 
 // Prefill reads the weights once per micro-batch, the keys and values that were there before it,
 // and per token what a decode at position 0 moves beside the weights (its embedding row and its new
-// cache row).
+// cache row). A step of several sequences reads the weights once.
 std::int64_t EngineSubject::bytes_moved(const TestCase& test) const {
   const std::int64_t at_zero = session_.bytes_per_token(0);
   const std::int64_t cache_row = session_.bytes_per_token(1) - at_zero;
@@ -122,8 +158,11 @@ std::int64_t EngineSubject::bytes_moved(const TestCase& test) const {
     bytes += session_.weight_bytes() + cache_row * (test.depth + done) + per_token * n;
     done += n;
   }
+  bytes *= test.sequences;
+  std::vector<std::int64_t> positions(static_cast<std::size_t>(test.sequences));
   for (int i = 0; i < test.gen; ++i) {
-    bytes += session_.bytes_per_token(std::int64_t{test.depth} + test.prompt + i);
+    std::fill(positions.begin(), positions.end(), std::int64_t{test.depth} + test.prompt + i);
+    bytes += session_.bytes_per_step(positions);
   }
   return bytes;
 }

@@ -5,22 +5,28 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "engine/session.h"
 
 namespace tern::harness {
 
 // One llama-bench test: a prompt of `prompt` tokens, then `gen` single-token steps, in a cache that
-// already holds `depth` tokens. Either may be 0; with both, they share one timed window (-pg).
+// already holds `depth` tokens. Either may be 0; with both, they share one timed window (-pg). With
+// several sequences each has that depth and prompt, and each step is one token of every sequence.
 struct TestCase {
   int prompt = 0;
   int gen = 0;
   int depth = 0;
+  int sequences = 1;
 
-  std::string name() const;  // "pp512", "tg128", "pp512+tg128", "tg128 @ d512"
-  std::int64_t tokens() const noexcept { return std::int64_t{prompt} + gen; }
-  std::int64_t positions() const noexcept { return tokens() + depth; }
+  std::string name() const;  // "pp512", "tg128", "pp512+tg128", "tg128 @ d512", "tg64 x16 @ d512"
+  // Of all sequences.
+  std::int64_t tokens() const noexcept { return (std::int64_t{prompt} + gen) * sequences; }
+  // Of the cache, for each sequence.
+  std::int64_t positions() const noexcept { return std::int64_t{depth} + prompt + gen; }
 };
 
 class Subject {
@@ -28,8 +34,9 @@ class Subject {
   virtual ~Subject() = default;
   virtual const std::string& name() const noexcept = 0;
   // The untimed verification pass: fingerprint of the logits of a fixed prompt, 16 hex digits.
+  // Throws when they depend on how many sequences run together.
   virtual std::string verify() = 0;
-  // Untimed: makes the cache hold exactly test.depth tokens.
+  // Untimed: makes the cache of every sequence hold exactly test.depth tokens.
   virtual void prepare(const TestCase& test) = 0;
   // One full prompt and one generated token of the test; leaves no result behind.
   virtual void warm_up(const TestCase& test) = 0;
@@ -40,7 +47,8 @@ class Subject {
 };
 
 // Pseudo-random tokens fill every prompt and every step: the same ones in each run, whatever the
-// model says.
+// model says. Sequences beyond the first draw from stretches of their own; the depth fill is one
+// for all.
 inline constexpr std::uint64_t kTokenSeed = 20241031;
 int seeded_token(std::uint64_t seed, std::int64_t index, std::int64_t vocab) noexcept;
 
@@ -67,14 +75,16 @@ class EngineSubject final : public Subject {
   std::int64_t bytes_moved(const TestCase& test) const override;
 
  private:
-  void evaluate_prompt(std::int64_t first, std::int64_t count);
-  void step(std::int64_t index);
+  void evaluate_prompt(std::int64_t first, std::int64_t count, int sequence);
+  void step(std::int64_t index, int sequences);
+  void check_together(int token);
   void check_stop() const;
 
   std::string name_;
   EngineSubjectOptions options_;
   engine::Session session_;
-  std::int64_t filled_ = 0;  // leading positions of the cache that hold the depth fill
+  std::int64_t filled_ = 0;            // leading positions of sequence 0 that hold the depth fill
+  std::vector<engine::StepRow> rows_;  // (sequences): of a step
 };
 
 }  // namespace tern::harness

@@ -149,8 +149,10 @@ int BenchRun::run() {
 
 MemoryNeed BenchRun::memory_need() const {
   MemoryNeed need{.positions = kVerifyPrompt + kVerifySteps};
-  for (const TestCase& test : options_.tests)
+  for (const TestCase& test : options_.tests) {
     need.positions = std::max(need.positions, test.positions());
+    need.sequences = std::max<std::int64_t>(need.sequences, test.sequences);
+  }
   for (const BenchConfiguration& configuration : options_.configurations) {
     if (configuration.cache_k == kernels::CacheType::kF32) need.cache_k = kernels::CacheType::kF32;
     if (configuration.cache_v == kernels::CacheType::kF32) need.cache_v = kernels::CacheType::kF32;
@@ -191,11 +193,13 @@ void BenchRun::set_up(const BenchConfiguration& configuration) {
 
 std::vector<std::unique_ptr<EngineSubject>> BenchRun::make_subjects(
     const BenchConfiguration& configuration) {
+  const MemoryNeed need = memory_need();
   const EngineSubjectOptions options{
-      .session = {.context = memory_need().positions,
+      .session = {.context = need.positions,
                   .cache_k = configuration.cache_k,
                   .cache_v = configuration.cache_v,
-                  .ubatch = std::min(configuration.ubatch, configuration.batch)},
+                  .ubatch = std::min(configuration.ubatch, configuration.batch),
+                  .sequences = need.sequences},
       .batch = configuration.batch,
       .stop = &interrupted};
   std::vector<std::unique_ptr<EngineSubject>> subjects;

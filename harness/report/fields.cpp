@@ -84,6 +84,7 @@ std::vector<Field> tern_fields(const BenchRow& row) {
       {"tern_record", row.run.record_id},
       {"tern_subject", row.subject.name},
       {"tern_kernels", row.run.kernels},
+      {"tern_sequences", std::int64_t{row.test.sequences}},
       {"tern_bytes_per_token", row.bytes_per_token},
       {"tern_gb_per_s", row.bytes_per_s * 1e-9},
       figure("tern_roofline_share", row.roofline_share),

@@ -48,6 +48,7 @@ Json tern_json(const BenchRow& row) {
   json["record"] = row.run.record_id;
   json["subject"] = row.subject.name;
   json["kernels"] = row.run.kernels;
+  json["sequences"] = row.test.sequences;
   json["energy"] = energy_json(row.energy);
   json["bytes_per_token"] = row.bytes_per_token;
   json["gb_per_s"] = row.bytes_per_s * 1e-9;

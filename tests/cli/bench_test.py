@@ -67,6 +67,17 @@ class Bench(TernTest):
         self.assertEqual(order, [("pp16 @ d8", name) for name in abba] + [("tg4 @ d8", name) for name in abba])
         self.assertEqual(self.records(), [record])
 
+    def test_sequences_side_by_side_are_tests_of_their_own(self):
+        rows = json.loads(self.bench(*TINY, "-npl", "1,3", "-t", "2", "-o", "json"))
+        shape = [(row["n_prompt"], row["n_gen"], row["tern"]["sequences"]) for row in rows]
+        self.assertEqual(shape, [(16, 0, 1)] * 2 + [(0, 4, 1)] * 2 + [(0, 4, 3)] * 2)
+        self.assertEqual(len({row["tern"]["logits_hash"] for row in rows}), 2)
+        self.assertLess(rows[4]["tern"]["bytes_per_token"], rows[2]["tern"]["bytes_per_token"])
+        record = self.records()[0]
+        self.assertEqual([(test["name"], test["sequences"]) for test in record["protocol"]["tests"]],
+                         [("pp16", 1), ("tg4", 1), ("tg4 x3", 3)])
+        self.assertEqual({trial["tokens"] for trial in record["trials"] if trial["test"] == "tg4 x3"}, {12})
+
     def test_other_formats_hold_the_same_rows(self):
         result = tern("bench", *TINY, "-o", "sql", "-oe", "csv", "--baseline", "none", "--db", self.db, env=self.env)
         self.assertEqual(result.returncode, 0, result.stderr)

@@ -69,6 +69,19 @@ TEST_CASE("bench reads lists, ranges, repeated flags and both spellings") {
   CHECK(options.output_err == OutputFormat::kJsonl);
 }
 
+TEST_CASE("what generates does so for each number of sequences") {
+  const BenchOptions options =
+      parse({"-p", "16", "-n", "8,0", "-pg", "4,2", "-pg", "3,0", "-d", "0,5", "-npl", "1,4"});
+  CHECK(test_names(options) == std::vector<std::string>{"pp16", "tg8", "tg8 x4", "pp4+tg2",
+                                                        "pp4+tg2 x4", "pp3", "pp16 @ d5",
+                                                        "tg8 @ d5", "tg8 x4 @ d5", "pp4+tg2 @ d5",
+                                                        "pp4+tg2 x4 @ d5", "pp3 @ d5"});
+  CHECK(options.tests_given);
+  CHECK(options.tests[4].tokens() == 24);
+  CHECK(options.tests[4].positions() == 6);  // of each sequence
+  CHECK(options.tests[10].positions() == 11);
+}
+
 TEST_CASE("bench multiplies models out, each a configuration of its own") {
   const BenchOptions options = parse({"-m", "synth:125m,synth:350m", "-t", "1,2"});
   REQUIRE(options.configurations.size() == 6);
@@ -83,6 +96,8 @@ TEST_CASE("bench refuses bad values in one sentence that names the flag") {
   CHECK_THAT(error_of({"-p", "many"}), Contains("-p: "));
   CHECK_THAT(error_of({"-n", "-1"}), Contains("-n: "));
   CHECK_THAT(error_of({"-b", "0"}), Contains("-b: "));
+  CHECK_THAT(error_of({"-npl", "0"}), Contains("-npl: expected at least 1, got 0"));
+  CHECK_THAT(error_of({"-npl", "1,1025"}), Contains("-npl: expected at most 1024, got 1025"));
   CHECK_THAT(error_of({"-ub", "0"}), Contains("-ub: "));
   CHECK_THAT(error_of({"-r", "0"}), Contains("-r: "));
   CHECK_THAT(error_of({"-r", "1,2"}), Contains("-r: expected one number"));

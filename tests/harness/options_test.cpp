@@ -48,6 +48,7 @@ TEST_CASE("spellings of llama-bench become long options") {
               "--cache-type-v=f32"});
   CHECK(rewrite_spellings({"-oe", "md", "--log_samples", "--out=a_b", "-m", "my_model"}) ==
         Words{"--output-err", "md", "--log-samples", "--out=a_b", "-m", "my_model"});
+  CHECK(rewrite_spellings({"-npl", "1,16"}) == Words{"--parallel", "1,16"});
   CHECK(rewrite_spellings({"--", "-pg", "--a_b"}) == Words{"--", "-pg", "--a_b"});
 }
 

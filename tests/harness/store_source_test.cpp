@@ -69,15 +69,16 @@ json page_of(StoreSource& source, std::size_t offset = 0) {
 }  // namespace
 
 TEST_CASE("test names are read back", "[store_source]") {
-  for (const char* name :
-       {"pp512", "tg128", "pp8+tg2", "tg128 @ d512", "pp512 @ d1", "pp1+tg1 @ d7"}) {
+  for (const char* name : {"pp512", "tg128", "pp8+tg2", "tg128 @ d512", "pp512 @ d1",
+                           "pp1+tg1 @ d7", "tg64 x16", "pp8+tg2 x3 @ d9"}) {
     CAPTURE(name);
     const auto test = parse_test_name(name);
     REQUIRE(test.has_value());
     CHECK(test->name() == name);
   }
-  for (const char* name : {"", "pp", "tg", "pp-1", "pp007", "tg128 ", "tg128 @ d", "tg128@ d5",
-                           "xpp1", "pp99999999999", "tg128 @ d0", "prefill"}) {
+  for (const char* name :
+       {"", "pp", "tg", "pp-1", "pp007", "tg128 ", "tg128 @ d", "tg128@ d5", "xpp1",
+        "pp99999999999", "tg128 @ d0", "prefill", "tg64 x1", "tg64 x0", "tg64 x", "tg64 @ d5 x2"}) {
     CAPTURE(name);
     CHECK_FALSE(parse_test_name(name).has_value());
   }

@@ -40,6 +40,41 @@ TEST_CASE("the bytes of a prompt are its micro-batches and the cache before them
         session.bytes_per_token(2) + session.bytes_per_token(3) + session.bytes_per_token(4));
 }
 
+TEST_CASE("the bytes of several sequences are the weights once a step, and every cache") {
+  Tiny tiny;
+  EngineSubjectOptions options = tiny.options(4, 3);
+  options.session.sequences = 5;
+  const EngineSubject subject("ternary", tiny.model, tiny.pool, options);
+  const TestCase prompt{.prompt = 10, .depth = 5};
+  const TestCase one{.prompt = 10, .gen = 1, .depth = 5};
+  const TestCase three{.prompt = 10, .gen = 1, .depth = 5, .sequences = 3};
+  const std::int64_t weights =
+      engine::Session(tiny.model, tiny.pool, {.context = 64}).weight_bytes();
+  const std::int64_t step = subject.bytes_moved(one) - subject.bytes_moved(prompt);
+  CHECK(subject.bytes_moved(three) ==
+        3 * subject.bytes_moved(prompt) + weights + 3 * (step - weights));
+}
+
+TEST_CASE("a batch of sequences runs beside single ones and is verified against them") {
+  Tiny tiny;
+  EngineSubjectOptions options = tiny.options(5, 2);
+  options.session.sequences = 3;
+  EngineSubject many("a", tiny.model, tiny.pool, options);
+  EngineSubject one("b", tiny.model, tiny.pool, tiny.options(5, 2));
+  CHECK(many.verify() == one.verify());
+  const TestCase batch{.prompt = 6, .gen = 2, .depth = 20, .sequences = 3};
+  for (const TestCase& test :
+       {TestCase{.gen = 3}, batch, TestCase{.gen = 1, .sequences = 2}, batch}) {
+    many.warm_up(test);
+    many.prepare(test);
+    many.run(test);  // throws where a cache does not hold exactly what it should
+  }
+  CHECK(many.verify() == one.verify());
+  const TestCase over{.gen = 45, .depth = 20, .sequences = 3};
+  many.prepare(over);
+  CHECK_THROWS(many.run(over));
+}
+
 TEST_CASE("verification does not depend on batches or on what ran before") {
   Tiny tiny;
   EngineSubject whole("a", tiny.model, tiny.pool, tiny.options(2048, 512));
