@@ -10,6 +10,7 @@ namespace tern::engine {
 
 struct Session::Impl {
   std::shared_ptr<const Model> model;
+  ThreadPool& pool;
   std::int64_t context;
   std::int64_t ubatch;
   KvCache cache;
@@ -23,9 +24,10 @@ struct Session::Impl {
   std::vector<std::int64_t> next;    // (sequences): positions behind the step
   std::vector<bool> failed;          // (sequences): numbers that are not finite
 
-  Impl(std::shared_ptr<const Model> m, ThreadPool& pool, const SessionOptions& options,
+  Impl(std::shared_ptr<const Model> m, ThreadPool& team, const SessionOptions& options,
        std::int64_t most_positions, std::int64_t prefill_tokens)
       : model(std::move(m)),
+        pool(team),
         context(most_positions),
         ubatch(prefill_tokens),
         cache(model->config(), options.sequences, context, options.cache_k, options.cache_v),
@@ -237,6 +239,11 @@ void Session::step(std::span<const StepRow> rows, const LogitsSink& sink) {
   impl_->begin_step();
   for (const StepRow& row : rows) impl_->add(row.sequence, row.token, row.logits);
   impl_->run_step(sink);
+}
+
+void Session::time_phases(PhaseTimes* times) noexcept {
+  impl_->ws.phases = times;
+  impl_->pool.time_waits(times == nullptr ? nullptr : &(*times)[Phase::kWait]);
 }
 
 std::int64_t Session::bytes_per_token(std::int64_t position) const noexcept {

@@ -16,6 +16,7 @@
 namespace tern::engine {
 
 class ThreadPool;
+struct PhaseTimes;
 
 inline constexpr std::int64_t kMostSequences = 1024;
 
@@ -74,6 +75,10 @@ class Session {
   // finite, that sequence stays where it was and gets no logits behind the first that are not; the
   // others get theirs, and then a RunError names it.
   void step(std::span<const StepRow> rows, const LogitsSink& sink);
+
+  // Adds the time of every later pass to *times (engine/phase_times.h), waits of the pool included;
+  // nullptr: no longer. Results are the same.
+  void time_phases(PhaseTimes* times) noexcept;
 
   // Bytes the memory system must deliver to decode one token at `position`: packed weights, the
   // embedding row, the keys and values of all earlier positions, and the new row written.

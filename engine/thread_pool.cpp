@@ -40,6 +40,24 @@ bool spin_until(Done done, std::chrono::microseconds spin) {
   return done();
 }
 
+// Adds the time from its construction, and from every resume(), to the next pause(). Without a
+// target it does nothing.
+class WaitTimer {
+ public:
+  explicit WaitTimer(std::int64_t* ns) noexcept : ns_(ns) { resume(); }
+  void resume() noexcept {
+    if (ns_ != nullptr) started_ = Clock::now();
+  }
+  void pause() noexcept {
+    if (ns_ == nullptr) return;
+    *ns_ += std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started_).count();
+  }
+
+ private:
+  std::int64_t* ns_;
+  Clock::time_point started_;
+};
+
 struct TopologyDeleter {
   void operator()(hwloc_topology_t topology) const noexcept { hwloc_topology_destroy(topology); }
 };
@@ -118,6 +136,7 @@ struct ThreadPool::Impl {
 
   int count = 1;
   std::chrono::microseconds spin{0};
+  std::int64_t* wait_ns = nullptr;
   std::string pinning;
   std::vector<int> cpus;
   std::vector<int> thread_ids;
@@ -217,20 +236,26 @@ const std::vector<int>& ThreadPool::thread_ids() const noexcept { return impl_->
 
 void ThreadPool::park() { impl_->park_now.store(true, std::memory_order_relaxed); }
 
+void ThreadPool::time_waits(std::int64_t* ns) noexcept { impl_->wait_ns = ns; }
+
 void ThreadPool::run_raw(void (*call)(void*, int), void* context) {
   Impl& impl = *impl_;
   if (impl.count == 1) {
     call(context, 0);
     return;
   }
+  WaitTimer waits(impl.wait_ns);
   impl.park_now.store(false, std::memory_order_relaxed);
   impl.call = call;
   impl.context = context;
   impl.pending.store(impl.count - 1, std::memory_order_relaxed);
   impl.generation.fetch_add(1, std::memory_order_release);
   impl.generation.notify_all();
+  waits.pause();
   call(context, 0);
+  waits.resume();
   impl.wait_for_all();
+  waits.pause();
 }
 
 }  // namespace tern::engine

@@ -70,6 +70,10 @@ class ThreadPool {
     });
   }
 
+  // Adds to *ns the time that run() takes the caller beside its own share of the work: waking the
+  // others and waiting for the last one. nullptr: no longer.
+  void time_waits(std::int64_t* ns) noexcept;
+
   // Lets all workers park now (before an idle measurement).
   void park();
 

@@ -47,11 +47,13 @@ void Transformer::forward(std::span<const Row> rows, KvCache& cache, Workspace& 
 }
 
 void Transformer::embed(std::span<const Row> rows, Workspace& ws) const {
+  PhaseLaps laps(ws.phases);
   for_tokens(std::ssize(rows), [&](std::int64_t t) {
     ws.finite[static_cast<std::size_t>(t)] = true;
     weights_.shared->embedding.unpack_row(rows[static_cast<std::size_t>(t)].token,
                                           ws.x.data() + t * config_.hidden);
   });
+  laps.charge(Phase::kEmbed);
 }
 
 void Transformer::attention_block(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
@@ -59,22 +61,30 @@ void Transformer::attention_block(std::int64_t layer, std::span<const Row> rows,
   const std::int64_t n = std::ssize(rows);
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
   const auto& norms = weights_.shared->norms[static_cast<std::size_t>(layer)];
+  PhaseLaps laps(ws.phases);
   for_tokens(n, [&](std::int64_t t) {
     prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.attn,
             is_ternary(w.q) || is_ternary(w.k) || is_ternary(w.v), t, ws);
   });
+  laps.charge(Phase::kPrepare);
   apply<3>({{&w.q, ws.q.data()}, {&w.k, ws.k.data()}, {&w.v, ws.v.data()}}, n, ws);
+  laps.charge(Phase::kQkv);
   rotate_and_store(layer, rows, cache, ws);
+  laps.charge(Phase::kRopeStore);
   attend(layer, rows, cache, ws);  // q (n, heads * head_dim) becomes the output
+  laps.charge(Phase::kAttention);
   for_tokens(n, [&](std::int64_t t) {
     prepare(ws.q.data() + t * config_.q_dim(), config_.q_dim(), norms.attn_sub, is_ternary(w.o), t,
             ws);
   });
+  laps.charge(Phase::kPrepare);
   apply<1>({{&w.o, ws.branch.data()}}, n, ws);
+  laps.charge(Phase::kOutput);
   for_tokens(n, [&](std::int64_t t) {
     table_.vector.add(ws.x.data() + t * config_.hidden, ws.branch.data() + t * config_.hidden,
                       config_.hidden);
   });
+  laps.charge(Phase::kResidual);
 }
 
 void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) const {
@@ -82,21 +92,27 @@ void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) c
   const auto& norms = weights_.shared->norms[static_cast<std::size_t>(layer)];
   const auto activate =
       config_.activation == Activation::kRelu2 ? table_.vector.relu2_mul : table_.vector.silu_mul;
+  PhaseLaps laps(ws.phases);
   for_tokens(n, [&](std::int64_t t) {
     prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.ffn,
             is_ternary(w.gate) || is_ternary(w.up), t, ws);
   });
+  laps.charge(Phase::kPrepare);
   apply<2>({{&w.gate, ws.gate.data()}, {&w.up, ws.up.data()}}, n, ws);
+  laps.charge(Phase::kGateUp);
   for_tokens(n, [&](std::int64_t t) {
     float* gate = ws.gate.data() + t * config_.ffn;
     activate(gate, ws.up.data() + t * config_.ffn, config_.ffn, gate);
     prepare(gate, config_.ffn, norms.ffn_sub, is_ternary(w.down), t, ws);
   });
+  laps.charge(Phase::kActivation);
   apply<1>({{&w.down, ws.branch.data()}}, n, ws);
+  laps.charge(Phase::kDown);
   for_tokens(n, [&](std::int64_t t) {
     table_.vector.add(ws.x.data() + t * config_.hidden, ws.branch.data() + t * config_.hidden,
                       config_.hidden);
   });
+  laps.charge(Phase::kResidual);
 }
 
 void Transformer::rotate_and_store(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
@@ -208,6 +224,7 @@ void Transformer::apply(const Job (&jobs)[N], std::int64_t n, Workspace& ws) con
 }
 
 void Transformer::logits(std::span<const std::int64_t> wanted, Workspace& ws) const {
+  PhaseLaps laps(ws.phases);
   // The head takes the leading rows of ws.normed; the residual stream stays.
   const std::int64_t n = std::ssize(wanted);
   for_tokens(n, [&](std::int64_t i) {
@@ -226,6 +243,7 @@ void Transformer::logits(std::span<const std::int64_t> wanted, Workspace& ws) co
   } else {
     head(weights_.shared->embedding);
   }
+  laps.charge(Phase::kHead);
 }
 
 template <class F>

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/model_config.h"
+#include "engine/phase_times.h"
 #include "kernels/aligned_buffer.h"
 #include "kernels/attention/attention.h"
 #include "kernels/ternary/ternary.h"
@@ -43,6 +44,7 @@ struct Workspace {
   Buffer<float> partial;          // (threads, head_dim)
   Buffer<float> logits;           // (logit_rows, vocab)
   Buffer<bool> finite;            // (tokens): false once a linear layer's input was not finite
+  PhaseTimes* phases = nullptr;   // where the passes charge their time; null: nowhere
 
   Workspace(const ModelConfig& c, std::int64_t most_tokens, std::int64_t context,
             std::int64_t threads)

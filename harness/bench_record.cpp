@@ -91,6 +91,10 @@ void record_read_bandwidth(Record& record, double bytes_per_s) {
   if (bytes_per_s > 0) record.document()["limits"]["read_bandwidth_bytes_per_s"] = bytes_per_s;
 }
 
+void record_phases(Record& record, const std::vector<PhaseSample>& samples) {
+  for (const PhaseSample& sample : samples) record.document()["phases"].push_back(to_json(sample));
+}
+
 void record_environment_after(Record& record) {
   record.document()["environment"]["after"] = environment_snapshot();
 }

@@ -10,6 +10,7 @@
 #include "harness/bench_options.h"
 #include "harness/contenders.h"
 #include "harness/file_digest.h"
+#include "harness/phases.h"
 #include "harness/record.h"
 
 namespace tern::harness {
@@ -30,6 +31,9 @@ Record begin_bench_record(const BenchOptions& options, const BenchConfiguration&
 
 // limits.read_bandwidth_bytes_per_s, unless it is 0: not measured.
 void record_read_bandwidth(Record& record, double bytes_per_s);
+
+// phases[]
+void record_phases(Record& record, const std::vector<PhaseSample>& samples);
 
 // environment.after
 void record_environment_after(Record& record);

@@ -6,9 +6,12 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <sstream>
 #include <utility>
 
 #include "harness/error.h"
+#include "harness/recorded_report.h"
+#include "harness/report/phase_table.h"
 #include "harness/statistics.h"
 
 namespace tern::harness {
@@ -203,6 +206,9 @@ std::string record_markdown(const Record& record) try {
                                    "J/question"},
                                   scores);
   }
+  std::ostringstream derived;
+  write_phases(recorded_report(record).rows, derived);
+  text += derived.str();
   for (const std::string& reason : reasons) text += "\nenergy not measured: " + reason + "\n";
   return text;
 } catch (const json::exception& error) {

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "harness/phases.h"
+
 namespace tern::harness {
 namespace {
 
@@ -110,6 +112,7 @@ BenchReport recorded_report(const Record& record) {
   const std::vector<SubjectFacts> subjects = subject_facts(record);
   if (subjects.size() < 2) run.no_ratio = "the run has one subject and nothing to compare it with";
   add_trials(report, run, subjects, tests, trials);
+  add_phases(report, run.record_id, recorded_phases(record));
   return report;
 }
 

@@ -143,6 +143,15 @@ void EngineSubject::run(const TestCase& test) {
   for (int i = 0; i < test.gen; ++i) step(kTestStream + test.prompt + i, test.sequences);
 }
 
+engine::PhaseTimes EngineSubject::run_phases(const TestCase& test) {
+  engine::PhaseTimes times;
+  const auto stop_timing = [](engine::Session* session) { session->time_phases(nullptr); };
+  session_.time_phases(&times);
+  const std::unique_ptr<engine::Session, decltype(stop_timing)> timed(&session_, stop_timing);
+  run(test);
+  return times;
+}
+
 // Prefill reads the weights once per micro-batch, the keys and values that were there before it,
 // and per token what a decode at position 0 moves beside the weights (its embedding row and its new
 // cache row). A step of several sequences reads the weights once.

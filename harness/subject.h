@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/phase_times.h"
 #include "engine/session.h"
 
 namespace tern::harness {
@@ -73,6 +74,9 @@ class EngineSubject final : public Subject {
   void warm_up(const TestCase& test) override;
   void run(const TestCase& test) override;
   std::int64_t bytes_moved(const TestCase& test) const override;
+
+  // As run(), and says where the time went.
+  engine::PhaseTimes run_phases(const TestCase& test);
 
  private:
   void evaluate_prompt(std::int64_t first, std::int64_t count, int sequence);

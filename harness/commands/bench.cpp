@@ -62,6 +62,8 @@ class BenchRun final : StudyListener {
   void run_configuration(const BenchConfiguration& configuration);
   std::string check_hashes(const BenchConfiguration& configuration,
                            const std::vector<Trial>& trials);
+  std::vector<PhaseSample> time_phases(const std::vector<std::unique_ptr<EngineSubject>>& subjects,
+                                       Instruments& clock);
   void finish_record(const StudyOutcome& outcome);
   void write_results() const;
   int exit_code() const;
@@ -312,6 +314,12 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
               instruments, *this);
   StudyOutcome outcome = study.run();
   if (outcome.failure.empty()) outcome.failure = check_hashes(configuration, outcome.trials);
+  std::vector<PhaseSample> phases;
+  if (options_.phases && outcome.failure.empty()) {
+    progress_.phase("timing the phases of " + configuration.model);
+    phases = time_phases(subjects, instruments);
+    record_phases(*record_, phases);
+  }
   if (!interrupted.load()) measure_bandwidth(configuration.threads);
   record_read_bandwidth(*record_, read_bandwidths_.at(configuration.threads));
   finish_record(outcome);
@@ -323,7 +331,32 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
                      model.container != "synthetic"});
   }
   add_trials(report_, run_facts(configuration), facts, options_.tests, outcome.trials);
+  add_phases(report_, record_->id(), phases);
   records_.push_back(*record_);
+}
+
+// Not a trial: looking at the clock in every phase must not touch what is measured.
+std::vector<PhaseSample> BenchRun::time_phases(
+    const std::vector<std::unique_ptr<EngineSubject>>& subjects, Instruments& clock) try {
+  std::vector<PhaseSample> samples;
+  for (const TestCase& test : options_.tests) {
+    for (const auto& subject : subjects) {
+      subject->prepare(test);
+      const std::int64_t begin = clock.monotonic_ns();
+      const engine::PhaseTimes times = subject->run_phases(test);
+      samples.push_back({.subject = subject->name(),
+                         .test = test.name(),
+                         .elapsed_ns = clock.monotonic_ns() - begin,
+                         .tokens = test.tokens(),
+                         .ns = named(times)});
+    }
+  }
+  return samples;
+} catch (const std::exception& error) {
+  // The trials are done and stay.
+  report_.notes.push_back(fmt::format("phases: not measured: {}", error.what()));
+  progress_.note(report_.notes.back());
+  return {};
 }
 
 // The logits of a model do not depend on threads or batches: where they do, a run did wrong work.

@@ -175,4 +175,14 @@ void add_trials(BenchReport& report, const RunFacts& run, const std::vector<Subj
   }
 }
 
+void add_phases(BenchReport& report, const std::string& record_id,
+                const std::vector<PhaseSample>& samples) {
+  for (BenchRow& row : report.rows) {
+    if (row.run.record_id != record_id) continue;
+    for (const PhaseSample& sample : samples) {
+      if (sample.subject == row.subject.name && sample.test == row.test.name()) row.phases = sample;
+    }
+  }
+}
+
 }  // namespace tern::harness

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/phases.h"
 #include "harness/statistics.h"
 #include "harness/subject.h"
 #include "harness/trial.h"
@@ -57,6 +58,7 @@ struct BenchRow {
   std::optional<double> roofline_share;
   EnergyFigures energy;
   std::string logits_hash;
+  std::optional<PhaseSample> phases;  // of the extra pass, where one was asked for
   // On rows of the first subject; without a value, why_no_ratio says why.
   std::optional<PairedRatio> ratio;
   std::string why_no_ratio;
@@ -86,5 +88,9 @@ struct BenchReport {
 // Adds one configuration. subjects: the first is compared with the second, if there is one.
 void add_trials(BenchReport& report, const RunFacts& run, const std::vector<SubjectFacts>& subjects,
                 const std::vector<TestCase>& tests, const std::vector<Trial>& trials);
+
+// Gives the rows of one record their phases.
+void add_phases(BenchReport& report, const std::string& record_id,
+                const std::vector<PhaseSample>& samples);
 
 }  // namespace tern::harness

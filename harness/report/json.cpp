@@ -42,6 +42,19 @@ Json ratio_json(const BenchRow& row) {
   return json;
 }
 
+// Milliseconds per token and share of the pass, in the order of a forward pass.
+Json phases_json(const PhaseSample& sample) {
+  Json json = Json::object();
+  const auto add = [&](const std::string& name, std::int64_t ns) {
+    const auto time_ns = static_cast<double>(ns);
+    json[name] = {{"ms_per_token", time_ns * 1e-6 / static_cast<double>(sample.tokens)},
+                  {"share", time_ns / static_cast<double>(sample.elapsed_ns)}};
+  };
+  for (const auto& [name, ns] : sample.ns) add(name, ns);
+  add("rest", sample.rest_ns());
+  return json;
+}
+
 Json tern_json(const BenchRow& row) {
   Json json;
   json["schema"] = kRecordSchema;
@@ -54,6 +67,7 @@ Json tern_json(const BenchRow& row) {
   json["gb_per_s"] = row.bytes_per_s * 1e-9;
   if (row.roofline_share.has_value()) json["roofline_share"] = *row.roofline_share;
   json["logits_hash"] = row.logits_hash;
+  if (row.phases.has_value()) json["phases"] = phases_json(*row.phases);
   if (row.ratio.has_value() || !row.why_no_ratio.empty())
     json["ratio_to_baseline"] = ratio_json(row);
   return json;

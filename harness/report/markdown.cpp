@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "harness/bench_options.h"
+#include "harness/report/phase_table.h"
+#include "harness/report/table.h"
 #include "harness/report/writer.h"
 
 namespace tern::harness {
@@ -12,65 +14,6 @@ namespace tern::harness {
 namespace {
 
 constexpr const char* kNotMeasured = "n/m";
-
-// Columns of a table; the first one is aligned left, and so are those said to be.
-struct Column {
-  std::string title;
-  std::size_t width = 0;  // at least
-  bool left = false;
-};
-
-// Code points, so that "±" takes one place.
-std::size_t display_width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  }));
-}
-
-class Table {
- public:
-  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
-
-  // A '|' inside a cell would end it.
-  void add(std::vector<std::string> cells) {
-    for (std::string& cell : cells) {
-      for (std::size_t at = 0; (at = cell.find('|', at)) != std::string::npos; at += 2)
-        cell.insert(at, "\\");
-    }
-    rows_.push_back(std::move(cells));
-  }
-
-  void write(std::ostream& out) {
-    std::vector<std::string> titles;
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
-      Column& column = columns_[i];
-      column.width = std::max(column.width, display_width(column.title));
-      for (const auto& row : rows_) column.width = std::max(column.width, display_width(row[i]));
-      titles.push_back(column.title);
-    }
-    line(out, titles);
-    out << '|';
-    for (const Column& column : columns_) {
-      out << ' ' << std::string(column.width - (column.left ? 0 : 1), '-')
-          << (column.left ? " |" : ": |");
-    }
-    out << '\n';
-    for (const auto& row : rows_) line(out, row);
-  }
-
- private:
-  void line(std::ostream& out, const std::vector<std::string>& cells) const {
-    out << '|';
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
-      const std::string space(columns_[i].width - display_width(cells[i]), ' ');
-      out << ' ' << (columns_[i].left ? cells[i] + space : space + cells[i]) << " |";
-    }
-    out << '\n';
-  }
-
-  std::vector<Column> columns_;
-  std::vector<std::vector<std::string>> rows_;
-};
 
 std::string size_text(std::int64_t bytes) {
   const double mib = static_cast<double>(bytes) / 1048576;
@@ -243,6 +186,7 @@ class MarkdownWriter final : public ReportWriter {
       out << '\n';
       write_comparisons(report.comparisons, out);
     }
+    write_phases(report.rows, out);
     out << '\n';
     for (const std::string& line : footnotes(report)) out << line << '\n';
     const RunFacts& run = report.rows.front().run;

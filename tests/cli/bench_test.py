@@ -56,7 +56,7 @@ class Bench(TernTest):
             self.assertEqual(sorted(trial["elapsed_ns"] for trial in record["trials"]), samples)
 
     def test_the_record_is_valid_and_the_stored_one(self):
-        record = json.loads(self.bench(*TINY, "-d", "8", "-o", "json", "--record"))
+        record = json.loads(self.bench(*TINY, "-d", "8", "--phases", "-o", "json", "--record"))
         with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
             validator = jsonschema.Draft7Validator(json.load(file))
         self.assertEqual([error.message for error in validator.iter_errors(record)], [])
@@ -77,6 +77,21 @@ class Bench(TernTest):
         self.assertEqual([(test["name"], test["sequences"]) for test in record["protocol"]["tests"]],
                          [("pp16", 1), ("tg4", 1), ("tg4 x3", 3)])
         self.assertEqual({trial["tokens"] for trial in record["trials"] if trial["test"] == "tg4 x3"}, {12})
+
+    def test_phases_add_up_and_are_kept(self):
+        rows = json.loads(self.bench(*TINY, "-t", "2", "--phases", "-o", "json"))
+        self.assertEqual(len(rows), 4)
+        for row in rows:
+            phases = row["tern"]["phases"]
+            self.assertGreater(phases["qkv"]["ms_per_token"], 0)
+            self.assertIn("wait", phases)
+            self.assertAlmostEqual(sum(phase["share"] for phase in phases.values()), 1)
+        record = self.records()[0]
+        self.assertEqual(len(record["trials"]), 2 * 2 * 2)  # the extra passes are no trials
+        self.assertEqual([(part["subject"], part["test"]) for part in record["phases"]],
+                         [(name, test) for test in ("pp16", "tg4") for name in ("ternary", "baseline")])
+        self.assertIn("| qkv ", self.run_ok("store", "show", record["id"], "--db", self.db))
+        self.assertNotIn("phases", json.loads(self.bench(*TINY, "-o", "json"))[0]["tern"])
 
     def test_other_formats_hold_the_same_rows(self):
         result = tern("bench", *TINY, "-o", "sql", "-oe", "csv", "--baseline", "none", "--db", self.db, env=self.env)

@@ -1,9 +1,11 @@
 #include "engine/session.h"
 
+#include <chrono>
 #include <cstring>
 #include <limits>
 
 #include "engine/error.h"
+#include "engine/phase_times.h"
 #include "engine/thread_pool.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/engine/tiny_model.h"
@@ -35,6 +37,33 @@ TEST_CASE("a session refuses what it cannot evaluate and stays usable", "[sessio
   CHECK(t.session.position() == 5);
   t.session.decode(7);
   CHECK(t.session.position() == 6);
+}
+
+TEST_CASE("timing the phases accounts for every one and changes no logit", "[session]") {
+  const std::vector<int> tokens = {1, 2, 3, 4, 5};
+  const auto logits_of = [&](engine::Session& session) {
+    std::uint64_t hash = engine::hash_logits(session.prefill(tokens));
+    hash = engine::hash_logits(session.decode(6), hash);
+    return engine::hash_logits(session.decode(7), hash);
+  };
+  TinySession plain, timed;
+  engine::PhaseTimes times;
+  timed.session.time_phases(&times);
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(logits_of(timed.session) == logits_of(plain.session));
+  const std::chrono::nanoseconds elapsed = std::chrono::steady_clock::now() - begin;
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < times.ns.size(); ++i) {
+    CAPTURE(engine::kPhaseNames[i]);
+    CHECK(times.ns[i] > 0);
+    sum += times.ns[i];
+  }
+  CHECK(sum <= elapsed.count());
+
+  timed.session.time_phases(nullptr);
+  const engine::PhaseTimes before = times;
+  timed.session.decode(8);
+  CHECK(times.ns == before.ns);
 }
 
 TEST_CASE("logits that are not finite fail the run, not the input", "[session]") {

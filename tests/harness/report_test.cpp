@@ -74,6 +74,13 @@ std::vector<Trial> decode_trials() {
   return trials;
 }
 
+// Of an extra pass: ternary spends 80 of 100 ms per token in its matrices, the baseline 290 of 300.
+std::vector<PhaseSample> decode_phases() {
+  const std::int64_t ms = 1'000'000;
+  return {{"ternary", "tg10", 1000 * ms, 10, {{"embed", 2 * ms}, {"qkv", 800 * ms}, {"wait", 0}}},
+          {"baseline", "tg10", 3000 * ms, 10, {{"qkv", 2900 * ms}, {"wait", 40 * ms}}}};
+}
+
 // Decode is metered (50 W against 60 W); the prompt is not.
 BenchReport example() {
   std::vector<Trial> trials = decode_trials();
@@ -85,6 +92,7 @@ BenchReport example() {
   BenchReport report;
   report.notes.push_back("this is a Debug build: its speeds mean nothing");
   add_trials(report, run_facts(), kBoth, {kPrompt, kDecode}, trials);
+  add_phases(report, run_facts().record_id, decode_phases());
   return report;
 }
 
@@ -277,6 +285,19 @@ TEST_CASE("several models are told apart in the comparison, and caches are named
   CHECK_THAT(text, Contains("caches held a part"));
   const std::string comparison = text.substr(text.find("\n\n"));
   CHECK_THAT(comparison, Contains("| tiny i2_s") && Contains("| other i2_s"));
+}
+
+TEST_CASE("phases are shares of their pass, and what none accounts for is the rest") {
+  const json rows = json::parse(written(OutputFormat::kJson, example()));
+  CHECK_FALSE(rows[0]["tern"].contains("phases"));
+  const json& phases = rows[2]["tern"]["phases"];
+  CHECK(phases["qkv"]["ms_per_token"].get<double>() == Approx(80));
+  CHECK(phases["qkv"]["share"].get<double>() == Approx(0.8));
+  CHECK(phases["rest"]["ms_per_token"].get<double>() == Approx(19.8));
+  BenchReport other;
+  add_trials(other, run_facts(), kBoth, {kDecode}, decode_trials());
+  add_phases(other, "another record", decode_phases());
+  CHECK_FALSE(other.rows[0].phases.has_value());
 }
 
 TEST_CASE("every format is as it was agreed") {
