@@ -261,6 +261,33 @@ std::int64_t Session::bytes_per_step(std::span<const std::int64_t> positions) co
   return bytes;
 }
 
+namespace {
+
+void add(Operations& sum, const Linear& w) noexcept {
+  (is_ternary(w) ? sum.int8 : sum.fp32) += 2 * rows(w) * cols(w);
+}
+
+}  // namespace
+
+Operations Session::layer_operations() const noexcept {
+  Operations sum;
+  for (const LayerWeights& l : impl_->model->weights().layers) {
+    for (const Linear* w : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) add(sum, *w);
+  }
+  return sum;
+}
+
+Operations Session::head_operations() const noexcept {
+  const SharedWeights& shared = *impl_->model->weights().shared;
+  Operations sum;
+  if (shared.output) {
+    add(sum, *shared.output);
+  } else {
+    sum.fp32 = 2 * shared.embedding.rows() * shared.embedding.cols();
+  }
+  return sum;
+}
+
 std::int64_t Session::weight_bytes() const noexcept {
   const ModelWeights& w = impl_->model->weights();
   return w.layer_bytes() + w.head_bytes() + w.norm_bytes();

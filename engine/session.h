@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/model.h"
+#include "engine/operations.h"
 #include "kernels/attention/attention.h"
 
 namespace tern::engine {
@@ -85,6 +86,10 @@ class Session {
   std::int64_t bytes_per_token(std::int64_t position) const noexcept;
   // The same for a step of one token of each of several sequences: the weights are read once.
   std::int64_t bytes_per_step(std::span<const std::int64_t> positions) const noexcept;
+  // Multiplications and additions of the linear layers per token evaluated, and of the output head
+  // per position whose logits are made. Attention is not counted.
+  Operations layer_operations() const noexcept;
+  Operations head_operations() const noexcept;
   // Bytes of weights read once per forward pass of a (micro-)batch, whatever its size.
   std::int64_t weight_bytes() const noexcept;
   std::int64_t cache_bytes() const noexcept;  // of keys and values, of all sequences

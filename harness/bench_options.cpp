@@ -81,6 +81,8 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
   app.add_option("--db", options.db, "the store of results")->type_name("PATH");
   app.add_flag("--record", options.print_record,
                "print the tern.record/1 document, with -o json or jsonl");
+  app.add_flag("--roofline", options.roofline,
+               "measure the machine's limits by thread count and show where each test sits");
   app.add_flag("--phases", options.phases,
                "say where a token's time goes, from one extra pass of each test");
   app.add_flag("--require-energy", options.require_energy,

@@ -43,6 +43,7 @@ struct BenchOptions {
   bool pairs_given = false;
   bool print_record = false;
   bool require_energy = false;
+  bool roofline = false;          // limits by thread count, and where each test sits
   bool phases = false;            // an extra pass per test that says where the time goes
   std::string kernels;            // empty: the best row
   std::string baseline = "auto";  // "auto", "none" or a model

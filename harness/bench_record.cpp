@@ -87,8 +87,11 @@ Record begin_bench_record(const BenchOptions& options, const BenchConfiguration&
   return record;
 }
 
-void record_read_bandwidth(Record& record, double bytes_per_s) {
-  if (bytes_per_s > 0) record.document()["limits"]["read_bandwidth_bytes_per_s"] = bytes_per_s;
+void record_limits(Record& record, const MachineLimits& limits,
+                   const std::vector<MachineLimits>& by_threads) {
+  json part = to_json(limits);
+  for (const MachineLimits& some : by_threads) part["by_threads"].push_back(to_json(some));
+  record.document()["limits"] = std::move(part);
 }
 
 void record_phases(Record& record, const std::vector<PhaseSample>& samples) {

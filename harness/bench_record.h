@@ -12,6 +12,7 @@
 #include "harness/file_digest.h"
 #include "harness/phases.h"
 #include "harness/record.h"
+#include "harness/roofline.h"
 
 namespace tern::harness {
 
@@ -29,8 +30,9 @@ Record begin_bench_record(const BenchOptions& options, const BenchConfiguration&
                           const std::vector<RecordedSubject>& subjects,
                           const engine::ThreadPool& pool, const std::string& kernels_row);
 
-// limits.read_bandwidth_bytes_per_s, unless it is 0: not measured.
-void record_read_bandwidth(Record& record, double bytes_per_s);
+// limits, and limits.by_threads where there are any.
+void record_limits(Record& record, const MachineLimits& limits,
+                   const std::vector<MachineLimits>& by_threads);
 
 // phases[]
 void record_phases(Record& record, const std::vector<PhaseSample>& samples);

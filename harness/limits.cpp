@@ -131,4 +131,18 @@ double measure_read_bandwidth(engine::ThreadPool& pool, const kernels::KernelTab
   return static_cast<double>(buffer.bytes()) / best_s;
 }
 
+MachineLimits measure_limits(engine::ThreadPool& pool, const kernels::KernelTable& table) {
+  MachineLimits limits;
+  limits.threads = pool.threads();
+  const ComputePeaks peaks = measure_compute_peaks(pool, table);
+  limits.int8_ops_per_s = 2 * peaks.int8_macs_per_s;
+  limits.fp32_ops_per_s = 2 * peaks.fp32_macs_per_s;
+  try {
+    limits.read_bytes_per_s = measure_read_bandwidth(pool, table);
+  } catch (const Error& error) {
+    limits.why = error.what();
+  }
+  return limits;
+}
+
 }  // namespace tern::harness

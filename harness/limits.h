@@ -1,6 +1,8 @@
 #pragma once
 // The machine's measured limits: the denominators beside every speed.
 
+#include "harness/roofline.h"
+
 namespace tern::engine {
 class ThreadPool;
 }
@@ -14,6 +16,9 @@ namespace tern::harness {
 // cache, each thread its own contiguous part, the best of several passes). Takes about half a
 // second.
 double measure_read_bandwidth(engine::ThreadPool& pool, const kernels::KernelTable& table);
+
+// All of them, as the roofline wants them; what could not be measured is 0 with a reason.
+MachineLimits measure_limits(engine::ThreadPool& pool, const kernels::KernelTable& table);
 
 // Multiply-adds per second of this team on registers alone, all threads together: the row's int8
 // dot product and its binary32 fma, which bound the prefill of ternary and of FP16 layers. The best

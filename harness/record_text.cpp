@@ -12,6 +12,7 @@
 #include "harness/error.h"
 #include "harness/recorded_report.h"
 #include "harness/report/phase_table.h"
+#include "harness/report/roofline_table.h"
 #include "harness/statistics.h"
 
 namespace tern::harness {
@@ -207,7 +208,9 @@ std::string record_markdown(const Record& record) try {
                                   scores);
   }
   std::ostringstream derived;
-  write_phases(recorded_report(record).rows, derived);
+  const BenchReport report = recorded_report(record);
+  write_roofline(report.rows, derived);
+  write_phases(report.rows, derived);
   text += derived.str();
   for (const std::string& reason : reasons) text += "\nenergy not measured: " + reason + "\n";
   return text;

@@ -49,7 +49,13 @@ RunFacts run_facts(const Record& record) {
   run.type_k = text_at(protocol, "type_k");
   run.type_v = text_at(protocol, "type_v");
   if (document.contains("limits")) {
-    run.read_bandwidth = number_at<double>(document["limits"], "read_bandwidth_bytes_per_s");
+    const json& limits = document["limits"];
+    run.limits = limits_from_json(limits);
+    if (limits.is_object() && limits.contains("by_threads") && limits["by_threads"].is_array()) {
+      for (const json& some : limits["by_threads"]) {
+        run.limits_by_threads.push_back(limits_from_json(some));
+      }
+    }
   }
   return run;
 }

@@ -81,6 +81,7 @@ bool Study::run_trial(std::size_t index, const TestCase& test, int pair) {
   const bool fine = guarded(subject, fmt::format("{}, pair {}", trial.test, pair + 1), [&] {
     subject.prepare(test);
     trial.bytes_moved = subject.bytes_moved(test);
+    trial.operations = subject.operations(test);
     trial.start_unix_ns = instruments_.unix_ns();
     instruments_.start();
     const std::int64_t begin = instruments_.monotonic_ns();

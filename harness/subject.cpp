@@ -176,4 +176,14 @@ std::int64_t EngineSubject::bytes_moved(const TestCase& test) const {
   return bytes;
 }
 
+// The logits of a prompt are made once per batch handed over, after its last token.
+engine::Operations EngineSubject::operations(const TestCase& test) const {
+  const engine::Operations layers = session_.layer_operations();
+  const engine::Operations head = session_.head_operations();
+  const std::int64_t heads =
+      test.sequences * ((test.prompt + options_.batch - 1) / options_.batch + test.gen);
+  return {test.tokens() * layers.int8 + heads * head.int8,
+          test.tokens() * layers.fp32 + heads * head.fp32};
+}
+
 }  // namespace tern::harness

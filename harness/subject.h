@@ -45,6 +45,8 @@ class Subject {
   virtual void run(const TestCase& test) = 0;
   // Bytes that run(test) asks of the memory system, counted from shapes.
   virtual std::int64_t bytes_moved(const TestCase& test) const = 0;
+  // Multiplications and additions of its linear layers and head.
+  virtual engine::Operations operations(const TestCase& test) const = 0;
 };
 
 // Pseudo-random tokens fill every prompt and every step: the same ones in each run, whatever the
@@ -74,6 +76,7 @@ class EngineSubject final : public Subject {
   void warm_up(const TestCase& test) override;
   void run(const TestCase& test) override;
   std::int64_t bytes_moved(const TestCase& test) const override;
+  engine::Operations operations(const TestCase& test) const override;
 
   // As run(), and says where the time went.
   engine::PhaseTimes run_phases(const TestCase& test);

@@ -8,6 +8,7 @@
 
 #include "energy/energy_meter.h"
 #include "energy/perf_counters.h"
+#include "engine/operations.h"
 
 namespace tern::harness {
 
@@ -19,7 +20,8 @@ struct Trial {
   std::int64_t start_unix_ns = 0;
   std::int64_t elapsed_ns = 0;  // CLOCK_MONOTONIC_RAW
   std::int64_t tokens = 0;
-  std::int64_t bytes_moved = 0;  // counted from the shapes, not measured
+  std::int64_t bytes_moved = 0;   // counted from the shapes, not measured
+  engine::Operations operations;  // as bytes_moved; linear layers and head
   energy::EnergyDelta energy;
   std::vector<energy::CounterValue> counters;
   std::string logits_hash;  // 16 hex digits, from the untimed verification pass

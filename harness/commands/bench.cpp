@@ -56,7 +56,9 @@ class BenchRun final : StudyListener {
       const BenchConfiguration& configuration);
   void choose_quick_tests(const std::vector<std::unique_ptr<EngineSubject>>& subjects,
                           Instruments& instruments);
-  void measure_bandwidth(int threads);
+  void measure_own_limits();
+  void measure_limits_up_to(int threads);
+  std::vector<MachineLimits> limits_by_threads(int most) const;
   std::vector<RecordedSubject> recorded_subjects() const;
   RunFacts run_facts(const BenchConfiguration& configuration) const;
   void run_configuration(const BenchConfiguration& configuration);
@@ -82,7 +84,7 @@ class BenchRun final : StudyListener {
   Contenders contenders_;
   std::vector<FileDigest> first_files_, second_files_;
   bool quick_tests_chosen_ = false;
-  std::map<int, double> read_bandwidths_;  // by threads
+  std::map<int, MachineLimits> limits_;  // by threads
   std::map<std::string, std::string>
       hashes_;                    // of everything that must not depend on how it was run
   std::optional<Record> record_;  // of the configuration that runs
@@ -172,6 +174,7 @@ void BenchRun::set_up(const BenchConfiguration& configuration) {
   if (pool_ == nullptr || pool_->threads() != configuration.threads ||
       pool_poll_ != configuration.poll) {
     pool_.reset();
+    if (options_.roofline) measure_limits_up_to(configuration.threads);
     pool_ = std::make_unique<engine::ThreadPool>(
         engine::ThreadPoolOptions{.threads = configuration.threads,
                                   .pin = true,
@@ -246,16 +249,32 @@ void BenchRun::choose_quick_tests(const std::vector<std::unique_ptr<EngineSubjec
 
 // A limit is the best that was ever seen: measured before and after every study, since a neighbour
 // that takes bandwidth during one half second would make the machine look smaller than it is.
-void BenchRun::measure_bandwidth(int threads) {
-  double& best = read_bandwidths_[threads];
-  try {
-    progress_.phase("measuring the read bandwidth");
-    best = std::max(best, measure_read_bandwidth(*pool_, table_));
-  } catch (const Error& error) {
-    if (best == 0) {
-      progress_.note(fmt::format("the read bandwidth was not measured: {}", error.what()));
-    }
+void BenchRun::measure_own_limits() {
+  progress_.phase("measuring the machine's limits");
+  MachineLimits& best = limits_[pool_->threads()];
+  keep_best(best, measure_limits(*pool_, table_));
+  if (!best.why.empty()) {
+    progress_.note(fmt::format("the read bandwidth was not measured: {}", best.why));
   }
+}
+
+// 1, 2, 4, … below `threads`, each with a team of its own. Before the pool of the configuration is
+// made: that one pins the calling thread, and these would share its CPU.
+void BenchRun::measure_limits_up_to(int threads) {
+  progress_.phase("measuring the machine's limits");
+  for (int t = 1; t < threads; t *= 2) {
+    engine::ThreadPool pool({.threads = t});
+    keep_best(limits_[t], measure_limits(pool, table_));
+  }
+}
+
+std::vector<MachineLimits> BenchRun::limits_by_threads(int most) const {
+  std::vector<MachineLimits> limits;
+  if (!options_.roofline) return limits;
+  for (const auto& [threads, some] : limits_) {
+    if (threads <= most) limits.push_back(some);
+  }
+  return limits;
 }
 
 std::vector<RecordedSubject> BenchRun::recorded_subjects() const {
@@ -282,7 +301,8 @@ RunFacts BenchRun::run_facts(const BenchConfiguration& configuration) const {
   run.poll = configuration.poll;
   run.type_k = name(configuration.cache_k);
   run.type_v = name(configuration.cache_v);
-  run.read_bandwidth = read_bandwidths_.at(configuration.threads);
+  run.limits = limits_.at(configuration.threads);
+  run.limits_by_threads = limits_by_threads(configuration.threads);
   run.no_ratio = contenders_.no_second;
   return run;
 }
@@ -291,13 +311,14 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
   if (records_.empty()) {
     for (const std::string& note : report_.notes) progress_.note(note);
   }
-  measure_bandwidth(configuration.threads);
+  measure_own_limits();
   MachineInstruments instruments(*meter_, pool_->thread_ids());
   const std::vector<std::unique_ptr<EngineSubject>> subjects = make_subjects(configuration);
   choose_quick_tests(subjects, instruments);
 
   record_ = begin_bench_record(options_, configuration, recorded_subjects(), *pool_, table_.name);
-  record_read_bandwidth(*record_, read_bandwidths_.at(configuration.threads));
+  record_limits(*record_, limits_.at(configuration.threads),
+                limits_by_threads(configuration.threads));
   store_.begin(*record_);
   first_trial_ns_.reset();
   clock_ = &instruments;
@@ -320,8 +341,9 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
     phases = time_phases(subjects, instruments);
     record_phases(*record_, phases);
   }
-  if (!interrupted.load()) measure_bandwidth(configuration.threads);
-  record_read_bandwidth(*record_, read_bandwidths_.at(configuration.threads));
+  if (!interrupted.load()) measure_own_limits();
+  record_limits(*record_, limits_.at(configuration.threads),
+                limits_by_threads(configuration.threads));
   finish_record(outcome);
 
   std::vector<SubjectFacts> facts;

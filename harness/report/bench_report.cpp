@@ -70,20 +70,25 @@ BenchRow make_row(const RunFacts& run, const SubjectFacts& subject, const TestCa
   row.start_unix_ns = trials.front()->start_unix_ns;
   row.logits_hash = trials.front()->logits_hash;
   std::vector<double> ns;
-  double bytes = 0, time_s = 0, tokens = 0;
+  Work work;
   for (const Trial* trial : trials) {
     row.samples_ns.push_back(trial->elapsed_ns);
     row.samples_ts.push_back(speed(*trial));
     ns.push_back(static_cast<double>(trial->elapsed_ns));
-    bytes += static_cast<double>(trial->bytes_moved);
-    time_s += seconds(*trial);
-    tokens += static_cast<double>(trial->tokens);
+    work.bytes += static_cast<double>(trial->bytes_moved);
+    work.int8_ops += static_cast<double>(trial->operations.int8);
+    work.fp32_ops += static_cast<double>(trial->operations.fp32);
+    work.seconds += seconds(*trial);
+    work.tokens += static_cast<double>(trial->tokens);
   }
   row.ns = summarize(ns);
   row.ts = summarize(row.samples_ts);
-  row.bytes_per_token = bytes / tokens;
-  row.bytes_per_s = bytes / time_s;
-  if (run.read_bandwidth > 0) row.roofline_share = row.bytes_per_s / run.read_bandwidth;
+  row.bytes_per_token = work.bytes / work.tokens;
+  row.bytes_per_s = work.bytes / work.seconds;
+  if (run.limits.read_bytes_per_s > 0) {
+    row.roofline_share = row.bytes_per_s / run.limits.read_bytes_per_s;
+  }
+  row.roofline = roofline(run.limits, work);
   row.energy = energy_figures(trials);
   return row;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "harness/phases.h"
+#include "harness/roofline.h"
 #include "harness/statistics.h"
 #include "harness/subject.h"
 #include "harness/trial.h"
@@ -33,8 +34,9 @@ struct RunFacts {
   std::string record_id;
   int threads = 0, batch = 0, ubatch = 0, poll = 0;
   std::string type_k, type_v;
-  double read_bandwidth = 0;  // bytes per second at this thread count; 0: not measured
-  std::string no_ratio;       // why there is no baseline; empty when there is one
+  MachineLimits limits;                          // at this thread count
+  std::vector<MachineLimits> limits_by_threads;  // 1, 2, 4, …; empty unless asked for
+  std::string no_ratio;  // why there is no baseline; empty when there is one
 };
 
 // Derived from those trials whose energy was measured.
@@ -55,7 +57,8 @@ struct BenchRow {
   Summary ns, ts;
   double bytes_per_token = 0;
   double bytes_per_s = 0;
-  std::optional<double> roofline_share;
+  std::optional<double> roofline_share;  // of the read bandwidth
+  Roofline roofline;
   EnergyFigures energy;
   std::string logits_hash;
   std::optional<PhaseSample> phases;  // of the extra pass, where one was asked for

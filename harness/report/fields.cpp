@@ -88,6 +88,8 @@ std::vector<Field> tern_fields(const BenchRow& row) {
       {"tern_bytes_per_token", row.bytes_per_token},
       {"tern_gb_per_s", row.bytes_per_s * 1e-9},
       figure("tern_roofline_share", row.roofline_share),
+      figure("tern_compute_share", when(row.roofline.why.empty(), row.roofline.compute_share)),
+      figure("tern_ceiling_ts", when(row.roofline.why.empty(), row.roofline.ceiling_ts)),
       {"tern_energy_status", std::string(energy::name(row.energy.status))},
       {"tern_energy_why", row.energy.why},
       figure("tern_j_per_token", when(energy, row.energy.j_per_token)),

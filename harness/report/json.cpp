@@ -55,6 +55,35 @@ Json phases_json(const PhaseSample& sample) {
   return json;
 }
 
+Json limits_json(const MachineLimits& limits) {
+  Json json;
+  json["threads"] = limits.threads;
+  if (limits.read_bytes_per_s > 0) json["read_gb_per_s"] = limits.read_bytes_per_s * 1e-9;
+  if (limits.int8_ops_per_s > 0) json["int8_gops_per_s"] = limits.int8_ops_per_s * 1e-9;
+  if (limits.fp32_ops_per_s > 0) json["fp32_gflops_per_s"] = limits.fp32_ops_per_s * 1e-9;
+  if (!limits.why.empty()) json["why"] = limits.why;
+  return json;
+}
+
+Json roofline_json(const BenchRow& row) {
+  Json json;
+  const Roofline& place = row.roofline;
+  if (!place.why.empty()) {
+    json["why"] = place.why;
+  } else {
+    json["ops_per_byte"] = place.ops_per_byte;
+    json["gops_per_s"] = place.ops_per_s * 1e-9;
+    json["memory_share"] = place.memory_share;
+    json["compute_share"] = place.compute_share;
+    json["bound_by"] = place.memory_bound ? "memory" : "arithmetic";
+    json["ceiling_ts"] = place.ceiling_ts;
+  }
+  for (const MachineLimits& limits : row.run.limits_by_threads) {
+    json["limits"].push_back(limits_json(limits));
+  }
+  return json;
+}
+
 Json tern_json(const BenchRow& row) {
   Json json;
   json["schema"] = kRecordSchema;
@@ -66,6 +95,8 @@ Json tern_json(const BenchRow& row) {
   json["bytes_per_token"] = row.bytes_per_token;
   json["gb_per_s"] = row.bytes_per_s * 1e-9;
   if (row.roofline_share.has_value()) json["roofline_share"] = *row.roofline_share;
+  if (row.roofline.why.empty()) json["compute_share"] = row.roofline.compute_share;
+  json["roofline"] = roofline_json(row);
   json["logits_hash"] = row.logits_hash;
   if (row.phases.has_value()) json["phases"] = phases_json(*row.phases);
   if (row.ratio.has_value() || !row.why_no_ratio.empty())

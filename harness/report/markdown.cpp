@@ -6,6 +6,7 @@
 
 #include "harness/bench_options.h"
 #include "harness/report/phase_table.h"
+#include "harness/report/roofline_table.h"
 #include "harness/report/table.h"
 #include "harness/report/writer.h"
 
@@ -68,7 +69,7 @@ void write_rows(const std::vector<BenchRow>& rows, std::ostream& out) {
       {"model", 30, true}, {"size", 10}, {"params", 10}, {"backend", 10, true}, {"threads", 7}};
   for (const Parameter& parameter : parameters) columns.push_back({parameter.name, 8});
   for (const char* title :
-       {"test", "subject", "GB/s", "% of read bw", "J/tok", "W", "tok/J", "t/s"}) {
+       {"test", "subject", "GB/s", "% of read bw", "% of peak", "J/tok", "W", "tok/J", "t/s"}) {
     columns.push_back({title, std::string_view(title) == "test" ? 15u : 6u});
   }
   columns.back().width = 20;
@@ -82,6 +83,7 @@ void write_rows(const std::vector<BenchRow>& rows, std::ostream& out) {
     cells.insert(cells.end(),
                  {row.test.name(), row.subject.name, fmt::format("{:.2f}", row.bytes_per_s * 1e-9),
                   figure(row.roofline_share.has_value(), row.roofline_share.value_or(0) * 100, 1),
+                  figure(row.roofline.why.empty(), row.roofline.compute_share * 100, 1),
                   figure(energy, row.energy.j_per_token, 4), figure(energy, row.energy.watts, 2),
                   figure(energy, row.energy.tokens_per_j, 3),
                   fmt::format("{:.2f} ± {:.2f}", row.ts.mean, row.ts.stddev)});
@@ -156,10 +158,17 @@ std::vector<std::string> footnotes(const BenchReport& report) {
     if (!row.why_no_ratio.empty()) add_once(lines, "ratio: not measured: " + row.why_no_ratio);
   }
   for (const BenchRow& row : report.rows) {
-    if (row.run.read_bandwidth > 0) {
+    const MachineLimits& limits = row.run.limits;
+    const char* plural = row.run.threads == 1 ? "" : "s";
+    if (limits.read_bytes_per_s > 0) {
       add_once(lines, fmt::format("read bandwidth: {:.2f} GB/s with {} thread{}, measured",
-                                  row.run.read_bandwidth * 1e-9, row.run.threads,
-                                  row.run.threads == 1 ? "" : "s"));
+                                  limits.read_bytes_per_s * 1e-9, row.run.threads, plural));
+    }
+    if (limits.int8_ops_per_s > 0 && limits.fp32_ops_per_s > 0) {
+      add_once(lines, fmt::format("peak: int8 {:.1f} Gop/s, FP32 {:.1f} Gflop/s with {} thread{}, "
+                                  "measured",
+                                  limits.int8_ops_per_s * 1e-9, limits.fp32_ops_per_s * 1e-9,
+                                  row.run.threads, plural));
     }
   }
   for (const BenchRow& row : report.rows) {
@@ -186,6 +195,7 @@ class MarkdownWriter final : public ReportWriter {
       out << '\n';
       write_comparisons(report.comparisons, out);
     }
+    write_roofline(report.rows, out);
     write_phases(report.rows, out);
     out << '\n';
     for (const std::string& line : footnotes(report)) out << line << '\n';

@@ -56,7 +56,7 @@ class Bench(TernTest):
             self.assertEqual(sorted(trial["elapsed_ns"] for trial in record["trials"]), samples)
 
     def test_the_record_is_valid_and_the_stored_one(self):
-        record = json.loads(self.bench(*TINY, "-d", "8", "--phases", "-o", "json", "--record"))
+        record = json.loads(self.bench(*TINY, "-d", "8", "--phases", "--roofline", "-o", "json", "--record"))
         with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
             validator = jsonschema.Draft7Validator(json.load(file))
         self.assertEqual([error.message for error in validator.iter_errors(record)], [])
@@ -77,6 +77,22 @@ class Bench(TernTest):
         self.assertEqual([(test["name"], test["sequences"]) for test in record["protocol"]["tests"]],
                          [("pp16", 1), ("tg4", 1), ("tg4 x3", 3)])
         self.assertEqual({trial["tokens"] for trial in record["trials"] if trial["test"] == "tg4 x3"}, {12})
+
+    def test_roofline_places_every_test_and_is_kept(self):
+        rows = json.loads(self.bench(*TINY, "-t", "2", "--roofline", "-o", "json"))
+        for row in rows:
+            place = row["tern"]["roofline"]
+            self.assertEqual([limits["threads"] for limits in place["limits"]], [1, 2])
+            self.assertIn(place["bound_by"], ("memory", "arithmetic"))
+            self.assertGreater(place["ceiling_ts"], 0)
+            self.assertEqual(place["compute_share"], row["tern"]["compute_share"])
+        record = self.records()[0]
+        self.assertEqual([limits["threads"] for limits in record["limits"]["by_threads"]], [1, 2])
+        self.assertGreater(record["trials"][0]["operations"]["int8"], 0)
+        self.assertIn("ceiling, t/s", self.run_ok("store", "show", record["id"], "--db", self.db))
+        plain = self.bench(*TINY)
+        self.assertIn("% of peak", plain)
+        self.assertNotIn("ceiling", plain)
 
     def test_phases_add_up_and_are_kept(self):
         rows = json.loads(self.bench(*TINY, "-t", "2", "--phases", "-o", "json"))

@@ -28,6 +28,10 @@ Trial make_trial(const std::string& subject, const TestCase& test, int pair,
   trial.elapsed_ns = elapsed_ns;
   trial.tokens = test.tokens();
   trial.bytes_moved = trial.tokens * (subject == "ternary" ? 1'000'000 : 6'000'000);
+  // Ternary: int8 layers and a small FP32 head; the baseline: FP32.
+  trial.operations = subject == "ternary"
+                         ? engine::Operations{trial.tokens * 4'000'000, trial.tokens * 100'000}
+                         : engine::Operations{0, trial.tokens * 4'100'000};
   trial.energy.why = "no powercap zone under /sys/class/powercap";
   trial.logits_hash = subject == "ternary" ? "0123456789abcdef" : "fedcba9876543210";
   return trial;
@@ -53,7 +57,17 @@ RunFacts run_facts() {
   run.ubatch = 512;
   run.poll = 50;
   run.type_k = run.type_v = "f16";
-  run.read_bandwidth = 20e9;
+  run.limits = {.threads = 4,
+                .read_bytes_per_s = 20e9,
+                .int8_ops_per_s = 8e9,
+                .fp32_ops_per_s = 2e9,
+                .why = ""};
+  run.limits_by_threads = {{.threads = 1,
+                            .read_bytes_per_s = 0,
+                            .int8_ops_per_s = 2e9,
+                            .fp32_ops_per_s = 0.5e9,
+                            .why = "could not map 256 MiB to measure the read bandwidth"},
+                           run.limits};
   return run;
 }
 
@@ -279,7 +293,7 @@ TEST_CASE("several models are told apart in the comparison, and caches are named
   BenchReport report;
   add_trials(report, run, kBoth, {kDecode}, decode_trials());
   CHECK_THAT(written(OutputFormat::kMarkdown, report), !Contains("from the caches"));
-  run.read_bandwidth = 1e6;
+  run.limits.read_bytes_per_s = 1e6;
   add_trials(report, run, other, {kDecode}, decode_trials());
   const std::string text = written(OutputFormat::kMarkdown, report);
   CHECK_THAT(text, Contains("caches held a part"));
@@ -298,6 +312,31 @@ TEST_CASE("phases are shares of their pass, and what none accounts for is the re
   add_trials(other, run_facts(), kBoth, {kDecode}, decode_trials());
   add_phases(other, "another record", decode_phases());
   CHECK_FALSE(other.rows[0].phases.has_value());
+}
+
+TEST_CASE("a row knows its place below the limits, or why not") {
+  const BenchReport report = example();
+  const Roofline& prompt = report.rows[0].roofline;  // 200 tokens in a second
+  CHECK(prompt.ops_per_byte == Approx(4.1));
+  CHECK(prompt.compute_share == Approx(200 * (4e6 / 8e9 + 1e5 / 2e9)));
+  CHECK(prompt.memory_share == Approx(200 * 1e6 / 20e9));
+  CHECK_FALSE(prompt.memory_bound);
+  CHECK(prompt.ceiling_ts == Approx(1 / (4e6 / 8e9 + 1e5 / 2e9)));
+  RunFacts run = run_facts();
+  run.limits.read_bytes_per_s = 1e9;
+  BenchReport slow_memory;
+  add_trials(slow_memory, run, kBoth, {kDecode}, decode_trials());
+  CHECK(slow_memory.rows[0].roofline.memory_bound);
+  CHECK(slow_memory.rows[0].roofline.ceiling_ts == Approx(1000));
+  run.limits = {.threads = 4, .why = "out of memory"};
+  run.limits_by_threads.clear();
+  BenchReport blind;
+  add_trials(blind, run, kBoth, {kDecode}, decode_trials());
+  CHECK_THAT(blind.rows[0].roofline.why, Contains("not measured: out of memory"));
+  const json row = json::parse(written(OutputFormat::kJson, blind))[0]["tern"];
+  CHECK(row["roofline"] == json{{"why", blind.rows[0].roofline.why}});
+  CHECK_FALSE(row.contains("compute_share"));
+  CHECK_THAT(written(OutputFormat::kMarkdown, blind), !Contains("ceiling"));
 }
 
 TEST_CASE("every format is as it was agreed") {

@@ -17,6 +17,7 @@ inline Trial measured_trial(int order_index) {
   trial.elapsed_ns = 2'000'000'001;
   trial.tokens = 128;
   trial.bytes_moved = 9'007'199'254'740'993;  // not a double
+  trial.operations = {9'007'199'254'740'995, 1'000'000'000};
   trial.energy.status = energy::Status::kMeasured;
   trial.energy.source = "powercap";
   trial.energy.coverage = "1 of 1 packages + dram";

@@ -60,6 +60,9 @@ class FakeSubject final : public Subject {
     log_.push_back("run " + name_ + " " + test.name());
   }
   std::int64_t bytes_moved(const TestCase& test) const override { return 10 * test.tokens(); }
+  engine::Operations operations(const TestCase& test) const override {
+    return {20 * test.tokens(), 30};
+  }
 
   int fail_at = -1;
   int stop_at = -1;
@@ -131,6 +134,8 @@ TEST_CASE("a trial holds the timed window only, and everything else about it") {
     CHECK(trial.pair == i / 2);
     CHECK(trial.tokens == 4);
     CHECK(trial.bytes_moved == 40);
+    CHECK(trial.operations.int8 == 80);
+    CHECK(trial.operations.fp32 == 30);
     CHECK(trial.elapsed_ns == (trial.subject == "ternary" ? 400 : 1200));
     CHECK(trial.start_unix_ns > 1'700'000'000'000'000'000);
     CHECK(trial.energy.why == "a fake");

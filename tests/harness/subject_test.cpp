@@ -75,6 +75,23 @@ TEST_CASE("a batch of sequences runs beside single ones and is verified against 
   CHECK_THROWS(many.run(over));
 }
 
+TEST_CASE("operations are those of the layers per token and of the head per batch") {
+  Tiny tiny;
+  const EngineSubject subject("ternary", tiny.model, tiny.pool, tiny.options(4, 3));
+  const engine::ModelConfig& c = tiny.model->config();
+  const std::int64_t layer =
+      2 * (2 * c.hidden * c.q_dim() + 2 * c.hidden * c.kv_dim() + 3 * c.hidden * c.ffn);
+  CHECK(subject.operations({.prompt = 10, .gen = 2, .depth = 5}).int8 == 12 * c.layers * layer);
+  CHECK(subject.operations({.prompt = 10, .gen = 2, .depth = 5}).fp32 ==
+        (3 + 2) * 2 * c.vocab * c.hidden);
+  CHECK(subject.operations({.prompt = 10, .gen = 2, .sequences = 3}).fp32 ==
+        3 * (3 + 2) * 2 * c.vocab * c.hidden);
+  const EngineSubject twin("baseline", engine::Model::half_twin(*tiny.model, tiny.pool), tiny.pool,
+                           tiny.options(4, 3));
+  CHECK(twin.operations({.gen = 1}).int8 == 0);
+  CHECK(twin.operations({.gen = 1}).fp32 == c.layers * layer + 2 * c.vocab * c.hidden);
+}
+
 TEST_CASE("verification does not depend on batches or on what ran before") {
   Tiny tiny;
   EngineSubject whole("a", tiny.model, tiny.pool, tiny.options(2048, 512));
