@@ -58,7 +58,9 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
       ->type_name("N");
   add_list(app, "--cache-type-k", raw.type_k, "-ctk: f16 or f32 [f16]")->type_name("TYPE");
   add_list(app, "--cache-type-v", raw.type_v, "-ctv: f16 or f32 [f16]")->type_name("TYPE");
-  add_list(app, "-t,--threads", raw.threads, "[physical cores]")->type_name("N");
+  add_list(app, "-t,--threads", raw.threads,
+           "[physical cores]; sweep: 1, 2, 4, … and all physical cores")
+      ->type_name("N");
   add_list(app, "--poll", raw.poll, "0 (park at once) to 100 (spin longest) [50]")->type_name("N");
   add_list(app, "--n-gpu-layers", raw.gpu_layers, "-ngl: only 0")->type_name("N");
   add_list(app, "--flash-attn", raw.flash_attention, "-fa: only 0")->type_name("N");
@@ -98,6 +100,14 @@ std::vector<int> numbers(const std::vector<std::string>& texts, const char* flag
     values.insert(values.end(), some.begin(), some.end());
   }
   return values;
+}
+
+// 1, 2, 4, … and all physical cores, for -t sweep.
+std::string sweep_threads() {
+  const int cores = engine::physical_cores();
+  std::string list;
+  for (int t = 1; t < cores; t *= 2) list += fmt::format("{},", t);
+  return list + fmt::format("{}", cores);
 }
 
 int one_number(const std::string& text, const char* flag, int least) {
@@ -261,6 +271,9 @@ std::optional<BenchOptions> parse_bench_options(const std::vector<std::string>& 
                         !raw.depth.empty() || !raw.parallel.empty();
   options.tests = test_cases(raw);
   options.warmup = !raw.no_warmup;
+  for (std::string& text : raw.threads) {
+    if (text == "sweep") text = sweep_threads();
+  }
   check_ranges(raw);
   kernels_row(options.kernels);
 

@@ -32,9 +32,11 @@ void MachineInstruments::rest(int seconds) {
 void MachineInstruments::start() {
   meter_.start();
   counters_.start();
+  cpu_start_ns_ = read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 void MachineInstruments::stop(Trial& trial) {
+  trial.cpu_ns = read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu_start_ns_;
   trial.counters = counters_.stop();
   trial.energy = meter_.stop();
 }

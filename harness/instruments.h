@@ -26,6 +26,7 @@ class MachineInstruments final : public Instruments {
  private:
   energy::EnergyMeter& meter_;
   energy::PerfCounters counters_;
+  std::int64_t cpu_start_ns_ = 0;
 };
 
 }  // namespace tern::harness

@@ -194,6 +194,7 @@ json to_json(const Trial& trial) {
                  {"bytes_moved", trial.bytes_moved},
                  {"energy", to_json(trial.energy)},
                  {"counters", to_json(trial.counters)}};
+  if (trial.cpu_ns > 0) object["cpu_ns"] = trial.cpu_ns;
   if (trial.operations.int8 > 0 || trial.operations.fp32 > 0) {
     object["operations"] = {{"int8", trial.operations.int8}, {"fp32", trial.operations.fp32}};
   }
@@ -211,6 +212,7 @@ Trial trial_from_json(const json& object) try {
   trial.elapsed_ns = object.at("elapsed_ns").get<std::int64_t>();
   trial.tokens = object.at("tokens").get<std::int64_t>();
   trial.bytes_moved = object.value("bytes_moved", std::int64_t{0});
+  trial.cpu_ns = object.value("cpu_ns", std::int64_t{0});
   if (object.contains("operations")) {
     trial.operations.int8 = object["operations"].value("int8", std::int64_t{0});
     trial.operations.fp32 = object["operations"].value("fp32", std::int64_t{0});

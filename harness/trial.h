@@ -19,6 +19,7 @@ struct Trial {
   int order_index = 0;  // position among all measured trials of the study, from 0
   std::int64_t start_unix_ns = 0;
   std::int64_t elapsed_ns = 0;  // CLOCK_MONOTONIC_RAW
+  std::int64_t cpu_ns = 0;      // CPU time of all threads of the process; 0: not known
   std::int64_t tokens = 0;
   std::int64_t bytes_moved = 0;   // counted from the shapes, not measured
   engine::Operations operations;  // as bytes_moved; linear layers and head

@@ -71,10 +71,14 @@ BenchRow make_row(const RunFacts& run, const SubjectFacts& subject, const TestCa
   row.logits_hash = trials.front()->logits_hash;
   std::vector<double> ns;
   Work work;
+  double cpu_ns = 0;
+  bool cpu_known = true;
   for (const Trial* trial : trials) {
     row.samples_ns.push_back(trial->elapsed_ns);
     row.samples_ts.push_back(speed(*trial));
     ns.push_back(static_cast<double>(trial->elapsed_ns));
+    cpu_ns += static_cast<double>(trial->cpu_ns);
+    cpu_known = cpu_known && trial->cpu_ns > 0;
     work.bytes += static_cast<double>(trial->bytes_moved);
     work.int8_ops += static_cast<double>(trial->operations.int8);
     work.fp32_ops += static_cast<double>(trial->operations.fp32);
@@ -83,6 +87,7 @@ BenchRow make_row(const RunFacts& run, const SubjectFacts& subject, const TestCa
   }
   row.ns = summarize(ns);
   row.ts = summarize(row.samples_ts);
+  if (cpu_known) row.cpu_ns_per_token = cpu_ns / work.tokens;
   row.bytes_per_token = work.bytes / work.tokens;
   row.bytes_per_s = work.bytes / work.seconds;
   if (run.limits.read_bytes_per_s > 0) {

@@ -55,6 +55,7 @@ struct BenchRow {
   std::vector<std::int64_t> samples_ns;
   std::vector<double> samples_ts;  // tokens per second
   Summary ns, ts;
+  std::optional<double> cpu_ns_per_token;  // CPU time of all threads; not energy
   double bytes_per_token = 0;
   double bytes_per_s = 0;
   std::optional<double> roofline_share;  // of the read bandwidth

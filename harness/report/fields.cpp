@@ -85,6 +85,8 @@ std::vector<Field> tern_fields(const BenchRow& row) {
       {"tern_subject", row.subject.name},
       {"tern_kernels", row.run.kernels},
       {"tern_sequences", std::int64_t{row.test.sequences}},
+      figure("tern_cpu_ms_per_token",
+             when(row.cpu_ns_per_token.has_value(), row.cpu_ns_per_token.value_or(0) * 1e-6)),
       {"tern_bytes_per_token", row.bytes_per_token},
       {"tern_gb_per_s", row.bytes_per_s * 1e-9},
       figure("tern_roofline_share", row.roofline_share),

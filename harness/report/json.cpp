@@ -92,6 +92,7 @@ Json tern_json(const BenchRow& row) {
   json["kernels"] = row.run.kernels;
   json["sequences"] = row.test.sequences;
   json["energy"] = energy_json(row.energy);
+  if (row.cpu_ns_per_token.has_value()) json["cpu_ms_per_token"] = *row.cpu_ns_per_token * 1e-6;
   json["bytes_per_token"] = row.bytes_per_token;
   json["gb_per_s"] = row.bytes_per_s * 1e-9;
   if (row.roofline_share.has_value()) json["roofline_share"] = *row.roofline_share;

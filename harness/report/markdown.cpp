@@ -7,6 +7,7 @@
 #include "harness/bench_options.h"
 #include "harness/report/phase_table.h"
 #include "harness/report/roofline_table.h"
+#include "harness/report/sweep_table.h"
 #include "harness/report/table.h"
 #include "harness/report/writer.h"
 
@@ -195,6 +196,7 @@ class MarkdownWriter final : public ReportWriter {
       out << '\n';
       write_comparisons(report.comparisons, out);
     }
+    write_sweeps(report.rows, out);
     write_roofline(report.rows, out);
     write_phases(report.rows, out);
     out << '\n';

@@ -31,6 +31,20 @@ std::vector<std::string> test_names(const BenchOptions& options) {
   return names;
 }
 
+TEST_CASE("-t sweep doubles up to all physical cores") {
+  const int cores = engine::physical_cores();
+  const BenchOptions options = parse({"-t", "sweep"});
+  CHECK(options.configurations.front().threads == 1);
+  CHECK(options.configurations.back().threads == cores);
+  for (std::size_t i = 1; i < options.configurations.size(); ++i) {
+    const int before = options.configurations[i - 1].threads;
+    const int now = options.configurations[i].threads;
+    CHECK(now > before);
+    CHECK((now == 2 * before || now == cores));
+  }
+  CHECK_THAT(error_of({"-t", "sweeps"}), Contains("-t"));
+}
+
 TEST_CASE("bench has llama-bench's defaults") {
   const BenchOptions options = parse({});
   CHECK(test_names(options) == std::vector<std::string>{"pp512", "tg128"});

@@ -51,6 +51,7 @@ TEST_CASE("trials survive the way through text, large integers included") {
   CHECK(trials[0].test == "tg128 @ d512");
   CHECK(trials[0].start_unix_ns == expected.start_unix_ns);
   CHECK(trials[0].bytes_moved == expected.bytes_moved);
+  CHECK(trials[0].cpu_ns == expected.cpu_ns);
   CHECK(trials[0].operations.int8 == expected.operations.int8);
   CHECK(trials[0].operations.fp32 == expected.operations.fp32);
   CHECK(trials[0].energy.status == energy::Status::kMeasured);

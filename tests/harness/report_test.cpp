@@ -32,6 +32,7 @@ Trial make_trial(const std::string& subject, const TestCase& test, int pair,
   trial.operations = subject == "ternary"
                          ? engine::Operations{trial.tokens * 4'000'000, trial.tokens * 100'000}
                          : engine::Operations{0, trial.tokens * 4'100'000};
+  trial.cpu_ns = 4 * elapsed_ns;
   trial.energy.why = "no powercap zone under /sys/class/powercap";
   trial.logits_hash = subject == "ternary" ? "0123456789abcdef" : "fedcba9876543210";
   return trial;
@@ -337,6 +338,37 @@ TEST_CASE("a row knows its place below the limits, or why not") {
   CHECK(row["roofline"] == json{{"why", blind.rows[0].roofline.why}});
   CHECK_FALSE(row.contains("compute_share"));
   CHECK_THAT(written(OutputFormat::kMarkdown, blind), !Contains("ceiling"));
+}
+
+TEST_CASE("several thread counts make a sweep, best first by what was measured") {
+  CHECK_THAT(written(OutputFormat::kMarkdown, example()), !Contains("efficiency"));
+  BenchReport report;
+  RunFacts run = run_facts();
+  std::vector<Trial> trials = decode_trials();
+  for (const int threads : {4, 1}) {
+    run.threads = threads;
+    run.record_id += "x";
+    if (threads == 1) {
+      for (Trial& trial : trials) trial.elapsed_ns *= 2;
+    }
+    add_trials(report, run, {kBoth[0]}, {kDecode}, trials);
+  }
+  const std::string text = written(OutputFormat::kMarkdown, report);
+  CHECK_THAT(text,
+             Contains("efficiency") && Contains("50.0") && Contains("413.333") &&
+                 Contains("best of tg10, ternary: 4 threads by t/s; by J/token: not measured"));
+  // Four threads are twice as fast, and at three times the power they cost more joules.
+  BenchReport metered;
+  for (const int threads : {1, 4}) {
+    run.threads = threads;
+    std::vector<Trial> some = decode_trials();
+    for (Trial& trial : some) {
+      if (threads == 1) trial.elapsed_ns *= 2;
+      meter(trial, threads == 1 ? 20 : 60);
+    }
+    add_trials(metered, run, {kBoth[0]}, {kDecode}, some);
+  }
+  CHECK_THAT(written(OutputFormat::kMarkdown, metered), Contains("4 threads by t/s, 1 by J/token"));
 }
 
 TEST_CASE("every format is as it was agreed") {

@@ -15,6 +15,7 @@ inline Trial measured_trial(int order_index) {
   trial.order_index = order_index;
   trial.start_unix_ns = 1'764'000'000'123'456'789;
   trial.elapsed_ns = 2'000'000'001;
+  trial.cpu_ns = 3'999'999'999;
   trial.tokens = 128;
   trial.bytes_moved = 9'007'199'254'740'993;  // not a double
   trial.operations = {9'007'199'254'740'995, 1'000'000'000};
