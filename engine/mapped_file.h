@@ -19,6 +19,10 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
 
+  // Lets go of the pages read so far, so that they do not count as this process's memory beside
+  // what was made of them. bytes() stays valid: a page read again comes from the system's cache.
+  void drop_pages() const noexcept;
+
  private:
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;

@@ -46,7 +46,8 @@ SharedWeights::LayerNorms read_norms(WeightReader& reader, const ModelConfig& c,
   return n;
 }
 
-ModelWeights read(WeightReader& reader, const ModelConfig& c, bool tied) {
+template <class File>
+ModelWeights read(const File& file, WeightReader& reader, const ModelConfig& c, bool tied) {
   auto shared = std::make_shared<SharedWeights>(
       SharedWeights{.embedding = reader.model_matrix(ModelRole::kEmbedding, c.vocab, c.hidden),
                     .output = nullptr,
@@ -58,6 +59,7 @@ ModelWeights read(WeightReader& reader, const ModelConfig& c, bool tied) {
   }
   ModelWeights weights;
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
+    file.drop_pages();  // of what was packed before
     shared->norms.push_back(read_norms(reader, c, layer));
     weights.layers.push_back(
         make_layer(c, [&](LayerRole role, std::int64_t rows, std::int64_t cols) -> Linear {
@@ -107,7 +109,7 @@ ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,
   WeightReader reader(
       Container::kGguf, file.origin(), [&](const std::string& name) { return file.find(name); }, {},
       table, pool);
-  ModelWeights weights = read(reader, config, config.tied_embedding);
+  ModelWeights weights = read(file, reader, config, config.tied_embedding);
   reader.refuse_leftovers(file.tensors());
   return weights;
 }
@@ -121,7 +123,7 @@ ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config
   // A tied checkpoint may carry a copy of the embedding as its head.
   if (config.tied_embedding)
     reader.ignore(tensor_name(Container::kHuggingFace, ModelRole::kOutput));
-  ModelWeights weights = read(reader, config, config.tied_embedding);
+  ModelWeights weights = read(file, reader, config, config.tied_embedding);
   reader.refuse_leftovers(file.tensors());
   return weights;
 }

@@ -48,8 +48,9 @@ class AlignedBuffer {
     const std::size_t bytes = (needed + alignment - 1) / alignment * alignment;
     void* p = std::aligned_alloc(alignment, bytes);
     if (p == nullptr) throw std::bad_alloc();
-    if (large)
-      ::madvise(p, bytes, MADV_HUGEPAGE);  // a wish: where it is refused, small pages serve
+    // A wish: where it is refused, small pages serve. Only for whole huge pages: of a last one the
+    // unused part would be memory too, some megabytes per layer.
+    if (large) ::madvise(p, needed / kHugePage * kHugePage, MADV_HUGEPAGE);
     return static_cast<T*>(p);
   }
   std::unique_ptr<T, Free> data_;

@@ -109,31 +109,54 @@ std::int8_t trit(unsigned code) noexcept {
   return static_cast<std::int8_t>(static_cast<int>(code) - 1);
 }
 
-// Non-zero when one of the four 2-bit codes is 3.
-unsigned code_three(unsigned byte) noexcept { return byte & (byte >> 1) & 0x55u; }
+// Eight bytes of 2-bit codes at once: each a lane of its own, so that their order in memory does
+// not matter.
+std::uint64_t load_lanes(const std::byte* p) noexcept {
+  std::uint64_t lanes;
+  std::memcpy(&lanes, p, sizeof lanes);
+  return lanes;
+}
+
+// Non-zero when one of the 2-bit codes is 3.
+std::uint64_t code_three(std::uint64_t lanes) noexcept {
+  return lanes & (lanes >> 1) & 0x5555555555555555u;
+}
+
+// The trits of the codes at bits `shift` and above of each byte. The top bits keep the subtraction
+// of one from borrowing across bytes.
+void store_trits(std::uint64_t lanes, unsigned shift, std::int8_t* out) noexcept {
+  constexpr std::uint64_t kTop = 0x8080808080808080u;
+  const std::uint64_t codes = lanes >> shift & 0x0303030303030303u;
+  const std::uint64_t trits = ((codes | kTop) - 0x0101010101010101u) ^ kTop;
+  std::memcpy(out, &trits, sizeof trits);
+}
 
 // ---- blocks to trits; false when a code is no trit
 // --------------------------------------------------
 
 // bitnet.cpp: byte p = c[p] << 6 | c[32+p] << 4 | c[64+p] << 2 | c[96+p].
 bool i2s_block(const std::byte* block, std::int8_t* out) noexcept {
-  unsigned bad = 0;
-  for (int p = 0; p < 32; ++p) {
-    const unsigned b = u8(block[p]);
-    bad |= code_three(b);
-    for (int group = 0; group < 4; ++group) out[32 * group + p] = trit((b >> (6 - 2 * group)) & 3u);
+  std::uint64_t bad = 0;
+  for (int p = 0; p < 32; p += 8) {
+    const std::uint64_t lanes = load_lanes(block + p);
+    bad |= code_three(lanes);
+    for (int group = 0; group < 4; ++group) {
+      store_trits(lanes, static_cast<unsigned>(6 - 2 * group), out + 32 * group + p);
+    }
   }
   return bad == 0;
 }
 
 // ggml block_tq2_0: byte 32j+m holds elements 128j+m+32l at bits 2l.
 bool tq2_block(const std::byte* block, std::int8_t* out) noexcept {
-  unsigned bad = 0;
+  std::uint64_t bad = 0;
   for (int half = 0; half < 2; ++half) {
-    for (int m = 0; m < 32; ++m) {
-      const unsigned b = u8(block[32 * half + m]);
-      bad |= code_three(b);
-      for (int l = 0; l < 4; ++l) out[128 * half + 32 * l + m] = trit((b >> (2 * l)) & 3u);
+    for (int m = 0; m < 32; m += 8) {
+      const std::uint64_t lanes = load_lanes(block + 32 * half + m);
+      bad |= code_three(lanes);
+      for (int l = 0; l < 4; ++l) {
+        store_trits(lanes, static_cast<unsigned>(2 * l), out + 128 * half + 32 * l + m);
+      }
     }
   }
   return bad == 0;
@@ -189,7 +212,16 @@ void i2s_row(const TensorView& tensor, std::int64_t row, std::int64_t cols, T un
   const std::int64_t end = at + cols;
   while (at < end) {
     const std::int64_t block = at / kI2sElements;
-    if (!i2s_block(tensor.bytes.data() + block * 32, trits.data())) fail_code(tensor, row);
+    const std::byte* packed = tensor.bytes.data() + block * 32;
+    if constexpr (std::is_same_v<T, std::int8_t>) {
+      if (at % kI2sElements == 0 && end - at >= kI2sElements) {  // a whole block
+        if (!i2s_block(packed, out)) fail_code(tensor, row);
+        at += kI2sElements;
+        out += kI2sElements;
+        continue;
+      }
+    }
+    if (!i2s_block(packed, trits.data())) fail_code(tensor, row);
     const std::int64_t block_end = std::min(end, (block + 1) * kI2sElements);
     for (; at < block_end; ++at) *out++ = static_cast<T>(trits[at % kI2sElements] * unit);
   }
@@ -197,14 +229,18 @@ void i2s_row(const TensorView& tensor, std::int64_t row, std::int64_t cols, T un
 
 template <typename T>
 void tq_row(const TensorView& tensor, std::int64_t row, std::int64_t cols, T* out) {
-  std::array<std::int8_t, kSuperBlock> trits{};
   const std::int64_t bytes = layout(tensor.type).bytes;
   const std::byte* block = tensor.bytes.data() + row * (cols / kSuperBlock) * bytes;
   for (std::int64_t c = 0; c < cols; c += kSuperBlock, block += bytes) {
-    if (!tq_block(tensor.type, block, trits.data())) fail_code(tensor, row);
-    T unit = 1;
-    if constexpr (std::is_same_v<T, float>) unit = f16_at(tq_scale(tensor.type, block));
-    for (const std::int8_t t : trits) *out++ = static_cast<T>(t * unit);
+    if constexpr (std::is_same_v<T, std::int8_t>) {
+      if (!tq_block(tensor.type, block, out)) fail_code(tensor, row);
+      out += kSuperBlock;
+    } else {
+      std::array<std::int8_t, kSuperBlock> trits{};
+      if (!tq_block(tensor.type, block, trits.data())) fail_code(tensor, row);
+      const T unit = f16_at(tq_scale(tensor.type, block));
+      for (const std::int8_t t : trits) *out++ = static_cast<T>(t * unit);
+    }
   }
 }
 

@@ -48,6 +48,11 @@ class GgufFile {
   std::span<const TensorView> tensors() const noexcept { return tensors_; }
   const TensorView* find(std::string_view name) const noexcept;  // nullptr when absent
 
+  // MappedFile::drop_pages, where there is a file.
+  void drop_pages() const noexcept {
+    if (file_.has_value()) file_->drop_pages();
+  }
+
  private:
   void parse(std::span<const std::byte> bytes);
 

@@ -29,6 +29,11 @@ class SafetensorsFile {
   std::span<const TensorView> tensors() const noexcept { return tensors_; }
   const TensorView* find(std::string_view name) const noexcept;  // nullptr when absent
 
+  // MappedFile::drop_pages of every file.
+  void drop_pages() const noexcept {
+    for (const MappedFile& file : files_) file.drop_pages();
+  }
+
  private:
   void parse(std::span<const std::byte> bytes, const std::string& shard);
 

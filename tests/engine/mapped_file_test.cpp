@@ -27,6 +27,15 @@ TEST_CASE("a mapped file shows the whole file") {
   CHECK(text(MappedFile(folder.write("m", content))) == content);
 }
 
+TEST_CASE("dropping the pages of a mapped file loses nothing") {
+  const TemporaryFolder folder;
+  const std::string content(100'000, 'y');
+  const MappedFile file(folder.write("m", content));
+  CHECK(text(file) == content);
+  file.drop_pages();
+  CHECK(text(file) == content);
+}
+
 TEST_CASE("moving a mapped file keeps its bytes in place") {
   const TemporaryFolder folder;
   MappedFile first(folder.write("a", "first"));
