@@ -7,20 +7,20 @@ namespace {
 // families borrows the others from the row below it.
 constinit const KernelTable kTables[] = {
 #if defined(__x86_64__)
-    {"amx", Feature::kAmxInt8, amx::kTernary, avx512::kHalf, avx512::kQuantize, avx512::kVector,
-     avx512::kAttention},
-    {"avx512vnni", Feature::kAvx512Vnni, avx512vnni::kTernary, avx512::kHalf, avx512::kQuantize,
+    {"amx", Feature::kAmxInt8, amx::kTernary, avx512::kHalf, avx512vnni::kBlock, avx512::kQuantize,
      avx512::kVector, avx512::kAttention},
-    {"avx2", Feature::kAvx2, avx2::kTernary, avx2::kHalf, avx2::kQuantize, avx2::kVector,
-     avx2::kAttention},
+    {"avx512vnni", Feature::kAvx512Vnni, avx512vnni::kTernary, avx512::kHalf, avx512vnni::kBlock,
+     avx512::kQuantize, avx512::kVector, avx512::kAttention},
+    {"avx2", Feature::kAvx2, avx2::kTernary, avx2::kHalf, avx2::kBlock, avx2::kQuantize,
+     avx2::kVector, avx2::kAttention},
 #elif defined(__aarch64__)
-    {"dotprod", Feature::kDotprod, dotprod::kTernary, neon::kHalf, neon::kQuantize, neon::kVector,
-     neon::kAttention},
-    {"neon", Feature::kNeon, neon::kTernary, neon::kHalf, neon::kQuantize, neon::kVector,
-     neon::kAttention},
+    {"dotprod", Feature::kDotprod, dotprod::kTernary, neon::kHalf, dotprod::kBlock, neon::kQuantize,
+     neon::kVector, neon::kAttention},
+    {"neon", Feature::kNeon, neon::kTernary, neon::kHalf, neon::kBlock, neon::kQuantize,
+     neon::kVector, neon::kAttention},
 #endif
-    {"scalar", Feature::kNone, scalar::kTernary, scalar::kHalf, scalar::kQuantize, scalar::kVector,
-     scalar::kAttention},
+    {"scalar", Feature::kNone, scalar::kTernary, scalar::kHalf, scalar::kBlock, scalar::kQuantize,
+     scalar::kVector, scalar::kAttention},
 };
 
 }  // namespace

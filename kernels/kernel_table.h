@@ -3,6 +3,7 @@
 // improves only some families borrows the others, which is visible in dispatch.cpp.
 
 #include "kernels/attention/attention.h"
+#include "kernels/block/block.h"
 #include "kernels/cpu_features.h"
 #include "kernels/half/half.h"
 #include "kernels/quantize/quantize.h"
@@ -16,6 +17,7 @@ struct KernelTable {
   Feature required;
   const TernaryKernels& ternary;
   const HalfKernels& half;
+  const BlockKernels& block;
   const QuantizeKernels& quantize;
   const VectorKernels& vector;
   const AttentionKernels& attention;

@@ -1,5 +1,6 @@
 #include "kernels/quantize/quantize.h"
 
+#include "kernels/block/block.h"
 #include "kernels/simd/lanes_avx512.h"
 #include "kernels/ternary/ternary.h"
 
@@ -10,6 +11,6 @@ namespace {
 
 }  // namespace
 
-constinit const QuantizeKernels kQuantize = {quantize_row};
+constinit const QuantizeKernels kQuantize = {quantize_row, quantize_blocks};
 
 }  // namespace tern::kernels::avx512

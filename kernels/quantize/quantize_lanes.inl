@@ -37,3 +37,25 @@ float quantize_row(const float* x, std::int64_t n, std::int8_t* q, std::int32_t*
   *sum = merge(total);
   return s;
 }
+
+void quantize_block(const float* x, std::int8_t* q, std::int32_t* sums, float* scale) noexcept {
+  const F32x16 x0 = load(x);
+  const F32x16 x1 = load(x + 16);
+  const float absmax = largest_lane(max(abs(x0), abs(x1)));
+  const bool zero = absmax < kLeastBlockMax;
+  const F32x16 factor = fill(zero ? 0.0f : 127.0f / absmax);
+  const I32x16 q0 = to_int8_range(mul(x0, factor));
+  const I32x16 q1 = to_int8_range(mul(x1, factor));
+  store_int8(q, q0);
+  store_int8(q + 16, q1);
+  sums[0] = merge(q0);
+  sums[1] = merge(q1);
+  *scale = zero ? 0.0f : absmax / 127.0f;
+}
+
+void quantize_blocks(const float* x, std::int64_t n, std::int8_t* q, std::int32_t* sums,
+                     float* scales) noexcept {
+  for (std::int64_t i = 0; i < n; i += kQuantBlock) {
+    quantize_block(x + i, q + i, sums + i / 16, scales + i / kQuantBlock);
+  }
+}

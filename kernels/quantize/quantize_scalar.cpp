@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/block/block.h"
 #include "kernels/quantize/quantize.h"
 #include "kernels/ternary/ternary.h"
 
@@ -31,8 +32,29 @@ float quantize_row(const float* x, std::int64_t n, std::int8_t* q, std::int32_t*
   return s;
 }
 
+void quantize_block(const float* x, std::int8_t* q, std::int32_t* sums, float* scale) noexcept {
+  float absmax = 0.0f;
+  for (int i = 0; i < kQuantBlock; ++i)
+    absmax = std::fabs(x[i]) > absmax ? std::fabs(x[i]) : absmax;
+  const bool zero = absmax < kLeastBlockMax;
+  const float factor = zero ? 0.0f : 127.0f / absmax;
+  sums[0] = sums[1] = 0;
+  for (int i = 0; i < kQuantBlock; ++i) {
+    q[i] = static_cast<std::int8_t>(round_half_even(x[i] * factor));
+    sums[i / 16] += q[i];
+  }
+  *scale = zero ? 0.0f : absmax / 127.0f;
+}
+
+void quantize_blocks(const float* x, std::int64_t n, std::int8_t* q, std::int32_t* sums,
+                     float* scales) noexcept {
+  for (std::int64_t i = 0; i < n; i += kQuantBlock) {
+    quantize_block(x + i, q + i, sums + i / 16, scales + i / kQuantBlock);
+  }
+}
+
 }  // namespace
 
-constinit const QuantizeKernels kQuantize = {quantize_row};
+constinit const QuantizeKernels kQuantize = {quantize_row, quantize_blocks};
 
 }  // namespace tern::kernels::scalar

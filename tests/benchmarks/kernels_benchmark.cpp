@@ -159,6 +159,34 @@ void run_half(benchmark::State& state, const KernelTable& table, HalfType type, 
   count(state, bytes, shape);
 }
 
+// gemm's share is of the ternary kernels' peak: the same dot products between registers.
+void run_block(benchmark::State& state, const KernelTable& table, BlockType type, Shape shape,
+               std::int64_t tokens) {
+  const BlockKernels& kernels = table.block;
+  const std::size_t bytes = kernels.packed_bytes(type, shape.rows, shape.cols);
+  Rotation weights(bytes, copies_for(bytes, tokens));
+  // A pattern that is a small normal number in binary16: speed must not depend on subnormals.
+  std::memset(weights.first(), 0x2c, bytes);
+  weights.spread();
+  AlignedBuffer<std::int8_t> q(
+      static_cast<std::size_t>(shape.cols * tokens));  // cols: whole strides
+  std::memset(q.data(), 3, q.size());
+  const std::vector<std::int32_t> sums(q.size() / 16, 48);
+  const std::vector<float> scales(q.size() / kQuantBlock, 0.5f);
+  AlignedBuffer<float> y(static_cast<std::size_t>(shape.rows * tokens));
+  const BlockBatch x{q.data(), sums.data(), scales.data(), shape.cols, tokens};
+  if (tokens > 1) {
+    const BlockMatrix w{weights.first(), type, shape.rows, shape.cols, 1.0f};
+    return run_beside_peak(state, table.ternary.peak, shape.macs(tokens),
+                           [&] { kernels.gemm(w, x, y.data(), shape.rows, 0, shape.rows); });
+  }
+  for (auto _ : state) {
+    kernels.gemv({weights.next(), type, shape.rows, shape.cols, 1.0f}, x, y.data(), 0, shape.rows);
+    benchmark::ClobberMemory();
+  }
+  count(state, bytes, shape);
+}
+
 // The denominator: `bytes` of memory read and nothing else.
 void run_read(benchmark::State& state, const KernelTable& table, std::size_t bytes) {
   Rotation memory(bytes, copies_for(bytes, 1));
@@ -192,6 +220,12 @@ void register_shape(const KernelTable& table, Shape shape) {
         [=, &table](benchmark::State& s) { run_half(s, table, HalfType::kF16, shape, tokens); });
     add(row + "/bf16" + what, tokens,
         [=, &table](benchmark::State& s) { run_half(s, table, HalfType::kBf16, shape, tokens); });
+    add(row + "/q8_0" + what, tokens,
+        [=, &table](benchmark::State& s) { run_block(s, table, BlockType::kQ8_0, shape, tokens); });
+    add(row + "/q4_0" + what, tokens,
+        [=, &table](benchmark::State& s) { run_block(s, table, BlockType::kQ4_0, shape, tokens); });
+    add(row + "/q6_k" + what, tokens,
+        [=, &table](benchmark::State& s) { run_block(s, table, BlockType::kQ6_K, shape, tokens); });
   }
 }
 

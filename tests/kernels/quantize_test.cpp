@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernels/aligned_buffer.h"
+#include "kernels/block/block.h"
 #include "kernels/ternary/ternary.h"
 #include "tests/kernels/float_cases.h"
 #include "tests/support/catch.h"
@@ -105,6 +106,71 @@ TEST_CASE("the largest sums stay exact", "[quantize]") {
     INFO(table->name);
     CHECK(quantize(table->quantize, std::vector<float>(6912, -8.0f)).sum == -127 * 6912);
     CHECK(quantize(table->quantize, std::vector<float>(6911, 3e38f)).sum == 127 * 6911);
+  }
+}
+
+struct QuantizedBlocks {
+  std::vector<std::int8_t> q;
+  std::vector<std::int32_t> sums;
+  std::vector<float> scales;
+  bool intact = false;
+};
+
+QuantizedBlocks quantize_blocks(const QuantizeKernels& row, const std::vector<float>& x) {
+  const auto n = static_cast<std::int64_t>(x.size());
+  AlignedBuffer<std::int8_t> q(x.size() + kTail);
+  std::memset(q.data(), 0x5b, q.size());
+  Guarded<std::int32_t> sums(n / 16);
+  Guarded<float> scales(n / kQuantBlock);
+  row.quantize_blocks(x.data(), n, q.data(), sums.data(), scales.data());
+  QuantizedBlocks result{{q.data(), q.data() + n}, sums.values(), scales.values(), true};
+  for (std::size_t i = x.size(); i < q.size(); ++i) result.intact &= q[i] == 0x5b;
+  result.intact &= sums.intact() && scales.intact();
+  return result;
+}
+
+TEST_CASE("quantize_blocks equals the formula on every row", "[quantize]") {
+  for (const KernelTable* table : runnable_tables()) {
+    for (const std::int64_t n : {32, 64, 96, 2560}) {
+      for (const Kind kind : kKinds) {
+        INFO(table->name << ", n " << n << ", kind " << static_cast<int>(kind));
+        const auto x = floats(n, kind, 1);
+        const QuantizedBlocks got = quantize_blocks(table->quantize, x);
+        CHECK(got.intact);
+        for (std::int64_t b = 0; b < n / 32; ++b) {
+          const float* block = x.data() + 32 * b;
+          float absmax = 0;
+          for (int i = 0; i < 32; ++i) absmax = std::fmax(absmax, std::fabs(block[i]));
+          const bool zero = absmax < 0x1p-100f;
+          CHECK(same_bits(got.scales[static_cast<std::size_t>(b)], zero ? 0.0f : absmax / 127.0f));
+          std::int32_t sums[2] = {0, 0};
+          for (int i = 0; i < 32; ++i) {
+            const float q = zero ? 0.0f : std::nearbyint(block[i] * (127.0f / absmax));
+            CHECK(got.q[static_cast<std::size_t>(32 * b + i)] == q);
+            sums[i / 16] += static_cast<std::int32_t>(q);
+          }
+          CHECK(got.sums[static_cast<std::size_t>(2 * b)] == sums[0]);
+          CHECK(got.sums[static_cast<std::size_t>(2 * b + 1)] == sums[1]);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("blocks at the ends of binary32 keep their activations in range", "[quantize]") {
+  for (const KernelTable* table : runnable_tables()) {
+    for (const float largest : {3.4e38f, 0x1p-100f, 0x1.fffffep-101f, 1e-45f}) {
+      INFO(table->name << ", largest " << largest);
+      std::vector<float> x(32, 0.0f);
+      x[3] = largest;
+      x[30] = -largest;
+      const QuantizedBlocks got = quantize_blocks(table->quantize, x);
+      const bool zero = largest < 0x1p-100f;
+      CHECK(got.q[3] == (zero ? 0 : 127));
+      CHECK(got.q[30] == (zero ? 0 : -127));
+      CHECK(got.sums == std::vector<std::int32_t>{zero ? 0 : 127, zero ? 0 : -127});
+      CHECK(same_bits(got.scales[0], zero ? 0.0f : largest / 127.0f));
+    }
   }
 }
 
