@@ -32,6 +32,11 @@ std::int64_t half_bytes(kernels::HalfType type) noexcept {
   return type == kernels::HalfType::kF32 ? 4 : 2;
 }
 
+std::int64_t block_row_bytes(kernels::BlockType type, std::int64_t cols) noexcept {
+  if (type == kernels::BlockType::kQ6_K) return cols / 256 * 210;
+  return cols / 32 * (type == kernels::BlockType::kQ8_0 ? 34 : 18);
+}
+
 TernaryLinear::TernaryLinear(const kernels::KernelTable& table, std::int64_t rows,
                              std::int64_t cols, float scale, const RowTrits& row_trits,
                              ThreadPool& pool)
@@ -95,6 +100,39 @@ void HalfLinear::apply(const Activations& in, float* /*row_scales*/, float* y,
 }
 
 void HalfLinear::unpack_row(std::int64_t row, float* out) const noexcept {
+  kernels_->unpack_row(matrix(), row, out);
+}
+
+BlockLinear::BlockLinear(const kernels::KernelTable& table, kernels::BlockType type,
+                         std::int64_t rows, std::int64_t cols, float scale,
+                         const RowBlocks& row_blocks, ThreadPool& pool)
+    : kernels_(&table.block),
+      type_(type),
+      rows_(rows),
+      cols_(cols),
+      scale_(scale),
+      packed_(table.block.packed_bytes(type, rows, cols)) {
+  const std::int64_t row_size = block_row_bytes(type, cols);
+  for_row_blocks(pool, rows, kernels_->row_block, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<std::byte> blocks(static_cast<std::size_t>((end - begin) * row_size));
+    for (std::int64_t row = begin; row < end; ++row) {
+      row_blocks(row, blocks.data() + (row - begin) * row_size);
+    }
+    kernels_->pack(type_, blocks.data(), begin, end, rows_, cols_, packed_.data());
+  });
+}
+
+void BlockLinear::apply(const Activations& in, float* /*row_scales*/, float* y,
+                        std::int64_t y_stride, std::int64_t begin,
+                        std::int64_t end) const noexcept {
+  if (in.tokens == 1) {
+    kernels_->gemv(matrix(), in.blocks, y, begin, end);
+  } else {
+    kernels_->gemm(matrix(), in.blocks, y, y_stride, begin, end);
+  }
+}
+
+void BlockLinear::unpack_row(std::int64_t row, float* out) const noexcept {
   kernels_->unpack_row(matrix(), row, out);
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 // One matrix of the network, packed for one kernels row, and what it does to a batch of
 // activations. TernaryLinear multiplies int8-quantised activations; HalfLinear multiplies binary32
-// activations by F16, BF16 or F32 weights. Nothing else in the engine knows the difference.
+// activations by F16, BF16 or F32 weights; BlockLinear multiplies activations quantised per block
+// by Q8_0, Q4_0 or Q6_K weights. Nothing else in the engine knows the difference.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <variant>
@@ -15,7 +17,7 @@ namespace tern::engine {
 class ThreadPool;
 
 // The input of linear layers: `tokens` rows. The quantised half is filled only when a ternary layer
-// reads it.
+// reads it, the blocks only when a block layer does.
 struct Activations {
   const float* x = nullptr;  // (tokens, x_stride)
   std::int64_t x_stride = 0;
@@ -24,6 +26,7 @@ struct Activations {
   const std::int32_t* sums = nullptr;  // (tokens)
   const float* q_scales = nullptr;     // (tokens): s with x ~ q / s
   std::int64_t tokens = 0;
+  kernels::BlockBatch blocks{};
 };
 
 class TernaryLinear {
@@ -85,23 +88,67 @@ class HalfLinear {
   kernels::AlignedBuffer<std::uint8_t> packed_;
 };
 
-using Linear = std::variant<TernaryLinear, HalfLinear>;
+class BlockLinear {
+ public:
+  // row_blocks(row, out) yields one row as blocks of the file format (block_row_bytes); called from
+  // many threads, may throw. cols: whole blocks.
+  using RowBlocks = std::function<void(std::int64_t row, std::byte* out)>;
+  BlockLinear(const kernels::KernelTable& table, kernels::BlockType type, std::int64_t rows,
+              std::int64_t cols, float scale, const RowBlocks& row_blocks, ThreadPool& pool);
 
-inline std::int64_t rows(const Linear& w) {
+  std::int64_t rows() const noexcept { return rows_; }
+  std::int64_t cols() const noexcept { return cols_; }
+  std::int64_t bytes() const noexcept { return static_cast<std::int64_t>(packed_.bytes()); }
+  kernels::BlockType type() const noexcept { return type_; }
+  std::int64_t row_block() const noexcept { return kernels_->row_block; }
+
+  void apply(const Activations& in, float* row_scales, float* y, std::int64_t y_stride,
+             std::int64_t begin, std::int64_t end) const noexcept;
+  // Row `row` as binary32 (cols): the embedding look-up.
+  void unpack_row(std::int64_t row, float* out) const noexcept;
+
+ private:
+  kernels::BlockMatrix matrix() const noexcept {
+    return {packed_.data(), type_, rows_, cols_, scale_};
+  }
+
+  const kernels::BlockKernels* kernels_;
+  kernels::BlockType type_;
+  std::int64_t rows_;
+  std::int64_t cols_;
+  float scale_;
+  kernels::AlignedBuffer<std::uint8_t> packed_;
+};
+
+using Linear = std::variant<TernaryLinear, HalfLinear, BlockLinear>;
+// What embeds tokens and what makes logits: never ternary.
+using Embedding = std::variant<HalfLinear, BlockLinear>;
+
+template <class... L>
+std::int64_t rows(const std::variant<L...>& w) {
   return std::visit([](const auto& l) { return l.rows(); }, w);
 }
-inline std::int64_t cols(const Linear& w) {
+template <class... L>
+std::int64_t cols(const std::variant<L...>& w) {
   return std::visit([](const auto& l) { return l.cols(); }, w);
 }
-inline std::int64_t bytes(const Linear& w) {
+template <class... L>
+std::int64_t bytes(const std::variant<L...>& w) {
   return std::visit([](const auto& l) { return l.bytes(); }, w);
 }
-inline std::int64_t row_block(const Linear& w) {
+template <class... L>
+std::int64_t row_block(const std::variant<L...>& w) {
   return std::visit([](const auto& l) { return l.row_block(); }, w);
 }
 inline bool is_ternary(const Linear& w) { return std::holds_alternative<TernaryLinear>(w); }
+template <class... L>
+bool is_block(const std::variant<L...>& w) {
+  return std::holds_alternative<BlockLinear>(w);
+}
 
 // Bytes of one weight of that type.
 std::int64_t half_bytes(kernels::HalfType type) noexcept;
+// Bytes of `cols` columns of one row in the file format; cols: whole blocks.
+std::int64_t block_row_bytes(kernels::BlockType type, std::int64_t cols) noexcept;
 
 }  // namespace tern::engine

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/model_config.h"
+#include "engine/weight_choices.h"
 #include "kernels/dispatch.h"
 
 namespace tern::engine {
@@ -21,8 +22,9 @@ struct ModelFacts {
   std::string weight_types;  // of the linear layers as stored: "i2_s", "f16", "hf-packed", …
   std::string description;   // llama-bench's model_type column: "bitnet-b1.58 2.41 B i2_s"
   std::int64_t parameters = 0;
-  std::int64_t bytes = 0;  // all weights as packed in memory
-  bool ternary = false;    // the linear layers are ternary with int8 activations
+  std::int64_t bytes = 0;             // all weights as packed in memory
+  bool ternary = false;               // the linear layers are ternary with int8 activations
+  HeadType head = HeadType::kStored;  // requantised at load: other answers than the file's
 };
 
 class Model {
@@ -30,14 +32,20 @@ class Model {
   // spec: a GGUF file, a safetensors file or folder, or "synth:NAME". Throws Error; checks first
   // that the weights fit in the memory available.
   static std::shared_ptr<const Model> load(const std::string& spec,
-                                           const kernels::KernelTable& table, ThreadPool& pool);
+                                           const kernels::KernelTable& table, ThreadPool& pool,
+                                           const LoadOptions& options = {});
 
-  // The same network with FP16 linear layers and unquantised activations (see DESIGN: HalfLinear).
-  // Throws Error when `base` is not ternary or memory cannot hold the twin.
-  static std::shared_ptr<const Model> half_twin(const Model& base, ThreadPool& pool);
+  // The same network with linear layers of another type, which changes how activations enter them:
+  // unquantised into F16, quantised per block of 32 into Q8_0 and Q4_0. Throws Error when `base` is
+  // not ternary, memory cannot hold the twin or its matrices are no whole blocks.
+  static std::shared_ptr<const Model> twin(const Model& base, TwinType type, ThreadPool& pool);
+  static std::shared_ptr<const Model> half_twin(const Model& base, ThreadPool& pool) {
+    return twin(base, TwinType::kF16, pool);
+  }
 
-  // What half_twin would add to the memory used, in bytes.
-  std::int64_t half_twin_bytes() const noexcept;
+  // What a twin would add to the memory used, in bytes.
+  std::int64_t twin_bytes(TwinType type) const noexcept;
+  std::int64_t half_twin_bytes() const noexcept { return twin_bytes(TwinType::kF16); }
 
   const ModelConfig& config() const noexcept { return config_; }
   const ModelFacts& facts() const noexcept { return facts_; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/formats/block_encoders.h"
 #include "engine/synthetic.h"
 #include "engine/thread_pool.h"
 #include "engine/weight_reader.h"
@@ -46,16 +47,19 @@ SharedWeights::LayerNorms read_norms(WeightReader& reader, const ModelConfig& c,
   return n;
 }
 
+// A requantised head serves the embedding too where both are one matrix.
 template <class File>
-ModelWeights read(const File& file, WeightReader& reader, const ModelConfig& c, bool tied) {
+ModelWeights read(const File& file, WeightReader& reader, const ModelConfig& c, bool tied,
+                  HeadType head) {
   auto shared = std::make_shared<SharedWeights>(
-      SharedWeights{.embedding = reader.model_matrix(ModelRole::kEmbedding, c.vocab, c.hidden),
+      SharedWeights{.embedding = reader.model_matrix(ModelRole::kEmbedding, c.vocab, c.hidden,
+                                                     tied ? head : HeadType::kStored),
                     .output = nullptr,
                     .output_norm = reader.model_norm(ModelRole::kOutputNorm, c.hidden),
                     .norms = {}});
   if (!tied) {
-    shared->output =
-        std::make_unique<Linear>(reader.model_matrix(ModelRole::kOutput, c.vocab, c.hidden));
+    shared->output = std::make_unique<Embedding>(
+        reader.model_matrix(ModelRole::kOutput, c.vocab, c.hidden, head));
   }
   ModelWeights weights;
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
@@ -78,9 +82,7 @@ std::int64_t ModelWeights::layer_bytes() const noexcept {
   return sum;
 }
 
-std::int64_t ModelWeights::head_bytes() const noexcept {
-  return shared->output ? bytes(*shared->output) : shared->embedding.bytes();
-}
+std::int64_t ModelWeights::head_bytes() const noexcept { return bytes(shared->head()); }
 
 std::int64_t ModelWeights::norm_bytes() const noexcept {
   std::int64_t sum = float_bytes(shared->output_norm);
@@ -92,7 +94,7 @@ std::int64_t ModelWeights::norm_bytes() const noexcept {
 }
 
 std::int64_t ModelWeights::total_bytes() const noexcept {
-  return layer_bytes() + norm_bytes() + shared->embedding.bytes() +
+  return layer_bytes() + norm_bytes() + bytes(shared->embedding) +
          (shared->output ? bytes(*shared->output) : 0);
 }
 
@@ -104,17 +106,17 @@ bool ModelWeights::ternary() const noexcept {
   return !layers.empty() && std::all_of(layers.begin(), layers.end(), all_ternary);
 }
 
-ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,
+ModelWeights load_weights(const GgufFile& file, const ModelConfig& config, HeadType head,
                           const kernels::KernelTable& table, ThreadPool& pool) {
   WeightReader reader(
       Container::kGguf, file.origin(), [&](const std::string& name) { return file.find(name); }, {},
       table, pool);
-  ModelWeights weights = read(file, reader, config, config.tied_embedding);
+  ModelWeights weights = read(file, reader, config, config.tied_embedding, head);
   reader.refuse_leftovers(file.tensors());
   return weights;
 }
 
-ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config,
+ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config, HeadType head,
                           const kernels::KernelTable& table, ThreadPool& pool) {
   WeightReader reader(
       Container::kHuggingFace, file.origin(),
@@ -123,27 +125,47 @@ ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config
   // A tied checkpoint may carry a copy of the embedding as its head.
   if (config.tied_embedding)
     reader.ignore(tensor_name(Container::kHuggingFace, ModelRole::kOutput));
-  ModelWeights weights = read(file, reader, config, config.tied_embedding);
+  ModelWeights weights = read(file, reader, config, config.tied_embedding, head);
   reader.refuse_leftovers(file.tensors());
   return weights;
 }
 
-ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
+namespace {
+
+Embedding synthetic_embedding(const ModelConfig& c, std::uint64_t seed, HeadType head,
+                              const kernels::KernelTable& table, ThreadPool& pool) {
+  const auto half_row = [&](std::int64_t row, std::uint16_t* out) {
+    synthetic_embedding_row(seed, row, c.hidden, out);
+  };
+  if (head == HeadType::kStored) {
+    return HalfLinear(
+        table, kernels::HalfType::kF16, c.vocab, c.hidden, 1.0f,
+        [&](std::int64_t row, void* out) { half_row(row, static_cast<std::uint16_t*>(out)); },
+        pool);
+  }
+  return requantized(
+      head, "synth:" + c.name, table, c.vocab, c.hidden,
+      [&](std::int64_t row, float* out) {
+        std::vector<std::uint16_t> half(static_cast<std::size_t>(c.hidden));
+        half_row(row, half.data());
+        std::transform(half.begin(), half.end(), out, kernels::f16_to_f32);
+      },
+      pool);
+}
+
+}  // namespace
+
+ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed, HeadType head,
                           const kernels::KernelTable& table, ThreadPool& pool) {
   const ModelConfig c = config_of(shape);
   const auto ones = [](std::int64_t n) {
     return std::vector<float>(static_cast<std::size_t>(n), 1.0f);
   };
-  auto shared = std::make_shared<SharedWeights>(SharedWeights{
-      .embedding = HalfLinear(
-          table, kernels::HalfType::kF16, c.vocab, c.hidden, 1.0f,
-          [&](std::int64_t row, void* out) {
-            synthetic_embedding_row(seed, row, c.hidden, static_cast<std::uint16_t*>(out));
-          },
-          pool),
-      .output = nullptr,
-      .output_norm = ones(c.hidden),
-      .norms = {}});
+  auto shared = std::make_shared<SharedWeights>(
+      SharedWeights{.embedding = synthetic_embedding(c, seed, head, table, pool),
+                    .output = nullptr,
+                    .output_norm = ones(c.hidden),
+                    .norms = {}});
   ModelWeights weights;
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
     shared->norms.push_back({ones(c.hidden), ones(c.q_dim()), ones(c.hidden), ones(c.ffn)});
@@ -177,32 +199,56 @@ HalfLinear half_of(const TernaryLinear& w, const kernels::KernelTable& table, Th
       pool);
 }
 
+kernels::BlockType block_type(TwinType type) noexcept {
+  return type == TwinType::kQ8_0 ? kernels::BlockType::kQ8_0 : kernels::BlockType::kQ4_0;
+}
+
+BlockLinear blocks_of(const TernaryLinear& w, TwinType type, const kernels::KernelTable& table,
+                      ThreadPool& pool) {
+  if (w.cols() % kernels::kQuantBlock != 0) {
+    throw Error(std::string(name(type)) + " twin: expected matrices with columns in multiples of " +
+                std::to_string(kernels::kQuantBlock) + ", got " + std::to_string(w.cols()));
+  }
+  const DType stored = type == TwinType::kQ8_0 ? DType::kQ8_0 : DType::kQ4_0;
+  return BlockLinear(
+      table, block_type(type), w.rows(), w.cols(), w.scale(),
+      [&](std::int64_t row, std::byte* out) {
+        std::vector<std::int8_t> trits(static_cast<std::size_t>(w.cols()));
+        w.unpack_row(row, trits.data());
+        encode_block_trits(stored, trits, 1.0f, out);
+      },
+      pool);
+}
+
 }  // namespace
 
-std::vector<LayerWeights> half_layers(const ModelWeights& ternary,
+std::vector<LayerWeights> twin_layers(const ModelWeights& ternary, TwinType type,
                                       const kernels::KernelTable& table, ThreadPool& pool) {
-  const auto half = [&](const Linear& w) -> Linear {
-    return half_of(std::get<TernaryLinear>(w), table, pool);
+  const auto twin = [&](const Linear& w) -> Linear {
+    const auto& trits = std::get<TernaryLinear>(w);
+    if (type == TwinType::kF16) return half_of(trits, table, pool);
+    return blocks_of(trits, type, table, pool);
   };
   std::vector<LayerWeights> layers;
   for (const LayerWeights& l : ternary.layers) {
-    layers.push_back({.q = half(l.q),
-                      .k = half(l.k),
-                      .v = half(l.v),
-                      .o = half(l.o),
-                      .gate = half(l.gate),
-                      .up = half(l.up),
-                      .down = half(l.down)});
+    layers.push_back({.q = twin(l.q),
+                      .k = twin(l.k),
+                      .v = twin(l.v),
+                      .o = twin(l.o),
+                      .gate = twin(l.gate),
+                      .up = twin(l.up),
+                      .down = twin(l.down)});
   }
   return layers;
 }
 
-std::int64_t half_layers_bytes(const ModelWeights& ternary,
+std::int64_t twin_layers_bytes(const ModelWeights& ternary, TwinType type,
                                const kernels::KernelTable& table) noexcept {
   std::int64_t sum = 0;
   const auto add = [&](const Linear& w) {
     sum += static_cast<std::int64_t>(
-        table.half.packed_bytes(kernels::HalfType::kF16, rows(w), cols(w)));
+        type == TwinType::kF16 ? table.half.packed_bytes(kernels::HalfType::kF16, rows(w), cols(w))
+                               : table.block.packed_bytes(block_type(type), rows(w), cols(w)));
   };
   for (const LayerWeights& l : ternary.layers) {
     for (const Linear* w : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) add(*w);

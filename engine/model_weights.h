@@ -10,6 +10,7 @@
 #include "engine/formats/safetensors.h"
 #include "engine/linear.h"
 #include "engine/model_config.h"
+#include "engine/weight_choices.h"
 
 namespace tern::engine {
 
@@ -21,11 +22,11 @@ struct LayerWeights {
   Linear gate, up, down;  // (ffn, hidden) twice, (hidden, ffn)
 };
 
-// What the FP16 twin of a ternary model shares with it.
+// What the twin of a ternary model shares with it.
 struct SharedWeights {
-  HalfLinear embedding;            // (vocab, hidden)
-  std::unique_ptr<Linear> output;  // (vocab, hidden); null: tied to the embedding
-  std::vector<float> output_norm;  // (hidden)
+  Embedding embedding;                // (vocab, hidden)
+  std::unique_ptr<Embedding> output;  // (vocab, hidden); null: tied to the embedding
+  std::vector<float> output_norm;     // (hidden)
   struct LayerNorms {
     std::vector<float> attn;      // (hidden)
     std::vector<float> attn_sub;  // (heads * head_dim), empty without sub-norms
@@ -33,6 +34,8 @@ struct SharedWeights {
     std::vector<float> ffn_sub;   // (ffn), empty without sub-norms
   };
   std::vector<LayerNorms> norms;  // (layers)
+
+  const Embedding& head() const noexcept { return output ? *output : embedding; }
 };
 
 struct ModelWeights {
@@ -52,18 +55,19 @@ struct ModelWeights {
 // Each throws Error when a tensor is missing, has the wrong shape or an unsupported type, or when
 // the file holds a tensor that this network would ignore (a bias, an unknown norm): answers would
 // be wrong.
-ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,
+ModelWeights load_weights(const GgufFile& file, const ModelConfig& config, HeadType head,
                           const kernels::KernelTable& table, ThreadPool& pool);
-ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config,
+ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config, HeadType head,
                           const kernels::KernelTable& table, ThreadPool& pool);
-ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
+ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed, HeadType head,
                           const kernels::KernelTable& table, ThreadPool& pool);
 
-// The same layers as FP16: weights -1, 0, 1 in binary16 and the tensor's binary32 scale on the
-// output, which is the dequantised matrix without the rounding of its scale to binary16.
-std::vector<LayerWeights> half_layers(const ModelWeights& ternary,
+// The same layers in another type: weights -1, 0, 1 (block scales 1) and the tensor's binary32
+// scale on the output, which is the dequantised matrix without the rounding of its scale to
+// binary16. Throws Error when the columns of a matrix are no whole blocks.
+std::vector<LayerWeights> twin_layers(const ModelWeights& ternary, TwinType type,
                                       const kernels::KernelTable& table, ThreadPool& pool);
-std::int64_t half_layers_bytes(const ModelWeights& ternary,
+std::int64_t twin_layers_bytes(const ModelWeights& ternary, TwinType type,
                                const kernels::KernelTable& table) noexcept;
 
 }  // namespace tern::engine

@@ -251,20 +251,21 @@ std::int64_t Session::bytes_per_token(std::int64_t position) const noexcept {
 }
 
 std::int64_t Session::bytes_per_step(std::span<const std::int64_t> positions) const noexcept {
-  const ModelConfig& c = impl_->model->config();
-  const std::int64_t embedding_row = c.hidden * impl_->model->weights().shared->embedding.bytes() /
-                                     (round_up(c.vocab, 64) * c.hidden);
-  std::int64_t bytes = weight_bytes();
+  const Embedding& embedding = impl_->model->weights().shared->embedding;
+  const std::int64_t embedding_row =
+      bytes(embedding) / round_up(rows(embedding), row_block(embedding));
+  std::int64_t sum = weight_bytes();
   for (const std::int64_t position : positions) {
-    bytes += embedding_row + (position + 1) * impl_->cache.bytes_per_position();
+    sum += embedding_row + (position + 1) * impl_->cache.bytes_per_position();
   }
-  return bytes;
+  return sum;
 }
 
 namespace {
 
-void add(Operations& sum, const Linear& w) noexcept {
-  (is_ternary(w) ? sum.int8 : sum.fp32) += 2 * rows(w) * cols(w);
+template <class Matrix>
+void add(Operations& sum, const Matrix& w) noexcept {
+  (std::holds_alternative<HalfLinear>(w) ? sum.fp32 : sum.int8) += 2 * rows(w) * cols(w);
 }
 
 }  // namespace
@@ -278,13 +279,8 @@ Operations Session::layer_operations() const noexcept {
 }
 
 Operations Session::head_operations() const noexcept {
-  const SharedWeights& shared = *impl_->model->weights().shared;
   Operations sum;
-  if (shared.output) {
-    add(sum, *shared.output);
-  } else {
-    sum.fp32 = 2 * shared.embedding.rows() * shared.embedding.cols();
-  }
+  add(sum, impl_->model->weights().shared->head());
   return sum;
 }
 

@@ -32,6 +32,8 @@ std::string_view name(DType type) noexcept {
       return "tq2_0";
     case DType::kQ8_0:
       return "q8_0";
+    case DType::kQ4_0:
+      return "q4_0";
     case DType::kQ6_K:
       return "q6_k";
   }

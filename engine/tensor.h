@@ -27,6 +27,7 @@ enum class DType : std::uint8_t {
   kTq1_0,
   kTq2_0,  // ternary
   kQ8_0,
+  kQ4_0,
   kQ6_K,  // block formats
 };
 

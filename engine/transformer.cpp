@@ -49,9 +49,10 @@ void Transformer::forward(std::span<const Row> rows, KvCache& cache, Workspace& 
 void Transformer::embed(std::span<const Row> rows, Workspace& ws) const {
   PhaseLaps laps(ws.phases);
   for_tokens(std::ssize(rows), [&](std::int64_t t) {
+    const int token = rows[static_cast<std::size_t>(t)].token;
     ws.finite[static_cast<std::size_t>(t)] = true;
-    weights_.shared->embedding.unpack_row(rows[static_cast<std::size_t>(t)].token,
-                                          ws.x.data() + t * config_.hidden);
+    std::visit([&](const auto& w) { w.unpack_row(token, ws.x.data() + t * config_.hidden); },
+               weights_.shared->embedding);
   });
   laps.charge(Phase::kEmbed);
 }
@@ -63,8 +64,8 @@ void Transformer::attention_block(std::int64_t layer, std::span<const Row> rows,
   const auto& norms = weights_.shared->norms[static_cast<std::size_t>(layer)];
   PhaseLaps laps(ws.phases);
   for_tokens(n, [&](std::int64_t t) {
-    prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.attn,
-            is_ternary(w.q) || is_ternary(w.k) || is_ternary(w.v), t, ws);
+    prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.attn, reads({&w.q, &w.k, &w.v}),
+            t, ws);
   });
   laps.charge(Phase::kPrepare);
   apply<3>({{&w.q, ws.q.data()}, {&w.k, ws.k.data()}, {&w.v, ws.v.data()}}, n, ws);
@@ -74,7 +75,7 @@ void Transformer::attention_block(std::int64_t layer, std::span<const Row> rows,
   attend(layer, rows, cache, ws);  // q (n, heads * head_dim) becomes the output
   laps.charge(Phase::kAttention);
   for_tokens(n, [&](std::int64_t t) {
-    prepare(ws.q.data() + t * config_.q_dim(), config_.q_dim(), norms.attn_sub, is_ternary(w.o), t,
+    prepare(ws.q.data() + t * config_.q_dim(), config_.q_dim(), norms.attn_sub, reads({&w.o}), t,
             ws);
   });
   laps.charge(Phase::kPrepare);
@@ -94,8 +95,8 @@ void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) c
       config_.activation == Activation::kRelu2 ? table_.vector.relu2_mul : table_.vector.silu_mul;
   PhaseLaps laps(ws.phases);
   for_tokens(n, [&](std::int64_t t) {
-    prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.ffn,
-            is_ternary(w.gate) || is_ternary(w.up), t, ws);
+    prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.ffn, reads({&w.gate, &w.up}), t,
+            ws);
   });
   laps.charge(Phase::kPrepare);
   apply<2>({{&w.gate, ws.gate.data()}, {&w.up, ws.up.data()}}, n, ws);
@@ -103,7 +104,7 @@ void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) c
   for_tokens(n, [&](std::int64_t t) {
     float* gate = ws.gate.data() + t * config_.ffn;
     activate(gate, ws.up.data() + t * config_.ffn, config_.ffn, gate);
-    prepare(gate, config_.ffn, norms.ffn_sub, is_ternary(w.down), t, ws);
+    prepare(gate, config_.ffn, norms.ffn_sub, reads({&w.down}), t, ws);
   });
   laps.charge(Phase::kActivation);
   apply<1>({{&w.down, ws.branch.data()}}, n, ws);
@@ -178,8 +179,17 @@ void Transformer::attend_head(const float* query, const void* keys, const void* 
   table_.vector.scale(out, 1.0f / total, head_dim);
 }
 
+Transformer::Reads Transformer::reads(std::initializer_list<const Linear*> layers) {
+  Reads reads;
+  for (const Linear* w : layers) {
+    reads.ternary |= is_ternary(*w);
+    reads.blocks |= is_block(*w);
+  }
+  return reads;
+}
+
 void Transformer::prepare(const float* x, std::int64_t width, std::span<const float> norm,
-                          bool ternary, std::int64_t t, Workspace& ws) const {
+                          Reads reads, std::int64_t t, Workspace& ws) const {
   float* out = ws.normed.data() + t * ws.widest;
   if (norm.empty()) {
     std::memcpy(out, x, static_cast<std::size_t>(width) * sizeof(float));
@@ -189,9 +199,15 @@ void Transformer::prepare(const float* x, std::int64_t width, std::span<const fl
   // Quantisation would hide a NaN or an infinity: the promise of one answer is for finite values
   // only.
   if (!table_.vector.all_finite(out, width)) ws.finite[static_cast<std::size_t>(t)] = false;
-  if (ternary) {
+  if (reads.ternary) {
     ws.q_scales[static_cast<std::size_t>(t)] = table_.quantize.quantize_row(
         out, width, ws.quantized.data() + t * ws.q_stride, ws.sums.data() + t);
+  }
+  if (reads.blocks) {
+    table_.quantize.quantize_blocks(
+        out, width, ws.block_q.data() + t * ws.q_stride,
+        ws.block_sums.data() + t * (ws.q_stride / 16),
+        ws.block_scales.data() + t * (ws.q_stride / kernels::kQuantBlock));
   }
 }
 
@@ -201,7 +217,7 @@ template <std::size_t N>
 void Transformer::apply(const Job (&jobs)[N], std::int64_t n, Workspace& ws) const {
   const Activations in{
       ws.normed.data(),   ws.widest, ws.quantized.data(), ws.q_stride, ws.sums.data(),
-      ws.q_scales.data(), n};
+      ws.q_scales.data(), n,         ws.blocks(n)};
   std::int64_t blocks = 0;
   for (const Job& job : jobs) blocks += (rows(*job.w) + row_block(*job.w) - 1) / row_block(*job.w);
   pool_.run([&](int member) {
@@ -227,22 +243,19 @@ void Transformer::logits(std::span<const std::int64_t> wanted, Workspace& ws) co
   PhaseLaps laps(ws.phases);
   // The head takes the leading rows of ws.normed; the residual stream stays.
   const std::int64_t n = std::ssize(wanted);
+  const Embedding& head = weights_.shared->head();
   for_tokens(n, [&](std::int64_t i) {
     ws.finite[static_cast<std::size_t>(i)] = true;
     prepare(ws.x.data() + wanted[static_cast<std::size_t>(i)] * config_.hidden, config_.hidden,
-            weights_.shared->output_norm, false, i, ws);
+            weights_.shared->output_norm, {.ternary = false, .blocks = is_block(head)}, i, ws);
   });
-  const Activations in{ws.normed.data(), ws.widest, nullptr, 0, nullptr, nullptr, n};
-  const auto head = [&](const auto& w) {
+  const Activations in{ws.normed.data(), ws.widest, nullptr, 0, nullptr, nullptr, n, ws.blocks(n)};
+  const auto apply = [&](const auto& w) {
     pool_.parallel_rows(w.rows(), w.row_block(), [&](std::int64_t begin, std::int64_t end) {
       w.apply(in, nullptr, ws.logits.data(), w.rows(), begin, end);
     });
   };
-  if (weights_.shared->output) {
-    std::visit(head, *weights_.shared->output);
-  } else {
-    head(weights_.shared->embedding);
-  }
+  std::visit(apply, head);
   laps.charge(Phase::kHead);
 }
 

@@ -4,6 +4,7 @@
 // with SiLU, Llama.
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 
 #include "engine/kv_cache.h"
@@ -53,8 +54,13 @@ class Transformer {
               Workspace& ws) const;
   void attend_head(const float* query, const void* keys, const void* values, const KvCache& cache,
                    std::int64_t positions, float* scores, float* partial, float* out) const;
-  // Row t of ws.normed = rms_norm(x), or x itself without weights; quantised too when `ternary`.
-  void prepare(const float* x, std::int64_t width, std::span<const float> norm, bool ternary,
+  // What some linear layers read beside binary32.
+  struct Reads {
+    bool ternary = false, blocks = false;
+  };
+  static Reads reads(std::initializer_list<const Linear*> layers);
+  // Row t of ws.normed = rms_norm(x), or x itself without weights; quantised too as `reads` says.
+  void prepare(const float* x, std::int64_t width, std::span<const float> norm, Reads reads,
                std::int64_t t, Workspace& ws) const;
   template <std::size_t N>
   void apply(const Job (&jobs)[N], std::int64_t n, Workspace& ws) const;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "engine/error.h"
+#include "engine/formats/block_encoders.h"
 #include "engine/formats/blocks.h"
 
 namespace tern::engine {
@@ -18,7 +20,12 @@ bool is_plain_float(DType type) noexcept {
   return type == DType::kF32 || type == DType::kF16 || type == DType::kBf16;
 }
 
-bool is_block(DType type) noexcept { return type == DType::kQ8_0 || type == DType::kQ6_K; }
+std::optional<kernels::BlockType> block_type(DType type) noexcept {
+  if (type == DType::kQ8_0) return kernels::BlockType::kQ8_0;
+  if (type == DType::kQ4_0) return kernels::BlockType::kQ4_0;
+  if (type == DType::kQ6_K) return kernels::BlockType::kQ6_K;
+  return std::nullopt;
+}
 
 kernels::HalfType half_type(DType type) noexcept {
   if (type == DType::kF16) return kernels::HalfType::kF16;
@@ -106,9 +113,23 @@ std::vector<float> WeightReader::model_norm(ModelRole role, std::int64_t size) {
   return vector(tensor_name(container_, role), size);
 }
 
-HalfLinear WeightReader::model_matrix(ModelRole role, std::int64_t rows, std::int64_t cols) {
+Embedding WeightReader::model_matrix(ModelRole role, std::int64_t rows, std::int64_t cols,
+                                     HeadType head) {
   const std::int64_t shape[] = {rows, cols};
-  return half(require(tensor_name(container_, role), shape));
+  const TensorView& tensor = require(tensor_name(container_, role), shape);
+  if (head == HeadType::kStored) return embedding(tensor);
+  if (!is_plain_float(tensor.type)) {
+    throw Error("--head " + std::string(name(head)) + ": expected tensor '" + tensor.name +
+                "' in " + origin_ + " to be f32, f16 or bf16, got " + describe(tensor));
+  }
+  return requantized(
+      head, origin_, table_, rows, cols,
+      [&](std::int64_t row, float* out) { decode_row(tensor, row, out); }, pool_);
+}
+
+Embedding WeightReader::embedding(const TensorView& tensor) {
+  if (const auto type = block_type(tensor.type)) return block(tensor, *type);
+  return half(tensor);
 }
 
 Linear WeightReader::layer_matrix(std::int64_t layer, LayerRole role, std::int64_t rows,
@@ -133,11 +154,23 @@ Linear WeightReader::layer_matrix(std::int64_t layer, LayerRole role, std::int64
                 ": expected packed u8 trits (quantization_mode offline), got " + describe(tensor));
   }
   if (quantization_.weights == HfQuantization::Weights::kOnline) return ternarized(tensor);
+  if (const auto type = block_type(tensor.type)) return block(tensor, *type);
   return half(tensor);
 }
 
+BlockLinear WeightReader::block(const TensorView& tensor, kernels::BlockType type) {
+  const std::int64_t row_bytes = block_row_bytes(type, tensor.shape[1]);
+  return BlockLinear(
+      table_, type, tensor.shape[0], tensor.shape[1], 1.0f,
+      [&](std::int64_t row, std::byte* out) {
+        std::memcpy(out, tensor.bytes.data() + row * row_bytes,
+                    static_cast<std::size_t>(row_bytes));
+      },
+      pool_);
+}
+
 HalfLinear WeightReader::half(const TensorView& tensor) {
-  if (!is_plain_float(tensor.type) && !is_block(tensor.type) && !is_ternary_type(tensor.type)) {
+  if (!is_plain_float(tensor.type) && !is_ternary_type(tensor.type)) {
     throw Error("tensor '" + tensor.name + "' in " + origin_ +
                 ": expected float or block-quantised weights, got " + describe(tensor));
   }
@@ -216,6 +249,27 @@ void WeightReader::refuse_leftovers(std::span<const TensorView> tensors) const {
                   ": expected only tensors this architecture uses, got one it would ignore");
     }
   }
+}
+
+BlockLinear requantized(HeadType head, const std::string& origin, const kernels::KernelTable& table,
+                        std::int64_t rows, std::int64_t cols,
+                        const std::function<void(std::int64_t row, float* out)>& row_weights,
+                        ThreadPool& pool) {
+  const bool q8 = head == HeadType::kQ8_0;
+  const DType stored = q8 ? DType::kQ8_0 : DType::kQ6_K;
+  if (cols % block_elements(stored) != 0) {
+    throw Error("--head " + std::string(name(head)) + ": expected rows in multiples of " +
+                std::to_string(block_elements(stored)) + " columns, got " + std::to_string(cols) +
+                " in " + origin);
+  }
+  return BlockLinear(
+      table, q8 ? kernels::BlockType::kQ8_0 : kernels::BlockType::kQ6_K, rows, cols, 1.0f,
+      [&](std::int64_t row, std::byte* out) {
+        std::vector<float> weights(static_cast<std::size_t>(cols));
+        row_weights(row, weights.data());
+        encode_blocks(stored, weights, out);
+      },
+      pool);
 }
 
 }  // namespace tern::engine

@@ -14,6 +14,7 @@
 #include "engine/model_config.h"
 #include "engine/tensor.h"
 #include "engine/tensor_names.h"
+#include "engine/weight_choices.h"
 
 namespace tern::engine {
 
@@ -24,11 +25,12 @@ class WeightReader {
   WeightReader(Container container, std::string origin, Find find, HfQuantization quantization,
                const kernels::KernelTable& table, ThreadPool& pool);
 
-  // Matrix of a layer: ternary types become TernaryLinear, float and block types HalfLinear.
+  // Matrix of a layer: ternary types become TernaryLinear, block types BlockLinear, float types
+  // HalfLinear.
   Linear layer_matrix(std::int64_t layer, LayerRole role, std::int64_t rows, std::int64_t cols);
-  // Embedding or output head: never ternarised. Block types are decoded to binary32, which is
-  // exact.
-  HalfLinear model_matrix(ModelRole role, std::int64_t rows, std::int64_t cols);
+  // Embedding or output head: never ternarised (ternary types are decoded to binary32, which is
+  // exact), and requantised as `head` says.
+  Embedding model_matrix(ModelRole role, std::int64_t rows, std::int64_t cols, HeadType head);
   std::vector<float> layer_norm(std::int64_t layer, LayerRole role, std::int64_t size);
   std::vector<float> model_norm(ModelRole role, std::int64_t size);
   void ignore(const std::string& name) { taken_.insert(name); }
@@ -39,7 +41,9 @@ class WeightReader {
  private:
   const TensorView& require(const std::string& name, std::span<const std::int64_t> shape);
   std::vector<float> vector(const std::string& name, std::int64_t size);
+  Embedding embedding(const TensorView& tensor);
   HalfLinear half(const TensorView& tensor);
+  BlockLinear block(const TensorView& tensor, kernels::BlockType type);
   TernaryLinear ternary(const TensorView& tensor);
   TernaryLinear hf_packed(const TensorView& tensor, std::int64_t rows);
   TernaryLinear ternarized(const TensorView& tensor);
@@ -53,5 +57,13 @@ class WeightReader {
   ThreadPool& pool_;
   std::set<std::string> taken_;
 };
+
+// A float matrix as Q8_0 or Q6_K. row_weights(row, out) yields one row (cols) as binary32; called
+// from many threads. Throws Error naming `origin` when a row is no whole blocks or has a scale that
+// does not fit.
+BlockLinear requantized(HeadType head, const std::string& origin, const kernels::KernelTable& table,
+                        std::int64_t rows, std::int64_t cols,
+                        const std::function<void(std::int64_t row, float* out)>& row_weights,
+                        ThreadPool& pool);
 
 }  // namespace tern::engine

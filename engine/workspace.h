@@ -8,6 +8,7 @@
 #include "engine/phase_times.h"
 #include "kernels/aligned_buffer.h"
 #include "kernels/attention/attention.h"
+#include "kernels/block/block.h"
 #include "kernels/ternary/ternary.h"
 
 namespace tern::engine {
@@ -30,21 +31,24 @@ struct Workspace {
   std::int64_t q_stride;       // of `quantized`
   std::int64_t scores_stride;  // of `scores`
 
-  Buffer<float> x;                // (tokens, hidden): the residual stream
-  Buffer<float> normed;           // (tokens, widest): input of the next linear layers
-  Buffer<float> q;                // (tokens, heads * head_dim); later the attention output
-  Buffer<float> k, v;             // (tokens, kv_heads * head_dim)
-  Buffer<float> gate, up;         // (tokens, ffn)
-  Buffer<float> branch;           // (tokens, hidden): what a block adds to the residual stream
-  Buffer<std::int8_t> quantized;  // (tokens, q_stride)
-  Buffer<std::int32_t> sums;      // (tokens)
-  Buffer<float> q_scales;         // (tokens)
-  Buffer<float> row_scales;       // (threads, tokens): scratch of Linear::apply
-  Buffer<float> scores;           // (threads, scores_stride): attention scores of one head
-  Buffer<float> partial;          // (threads, head_dim)
-  Buffer<float> logits;           // (logit_rows, vocab)
-  Buffer<bool> finite;            // (tokens): false once a linear layer's input was not finite
-  PhaseTimes* phases = nullptr;   // where the passes charge their time; null: nowhere
+  Buffer<float> x;                  // (tokens, hidden): the residual stream
+  Buffer<float> normed;             // (tokens, widest): input of the next linear layers
+  Buffer<float> q;                  // (tokens, heads * head_dim); later the attention output
+  Buffer<float> k, v;               // (tokens, kv_heads * head_dim)
+  Buffer<float> gate, up;           // (tokens, ffn)
+  Buffer<float> branch;             // (tokens, hidden): what a block adds to the residual stream
+  Buffer<std::int8_t> quantized;    // (tokens, q_stride)
+  Buffer<std::int32_t> sums;        // (tokens)
+  Buffer<float> q_scales;           // (tokens)
+  Buffer<std::int8_t> block_q;      // (tokens, q_stride)
+  Buffer<std::int32_t> block_sums;  // (tokens, q_stride / 16)
+  Buffer<float> block_scales;       // (tokens, q_stride / 32)
+  Buffer<float> row_scales;         // (threads, tokens): scratch of Linear::apply
+  Buffer<float> scores;             // (threads, scores_stride): attention scores of one head
+  Buffer<float> partial;            // (threads, head_dim)
+  Buffer<float> logits;             // (logit_rows, vocab)
+  Buffer<bool> finite;              // (tokens): false once a linear layer's input was not finite
+  PhaseTimes* phases = nullptr;     // where the passes charge their time; null: nowhere
 
   Workspace(const ModelConfig& c, std::int64_t most_tokens, std::int64_t context,
             std::int64_t threads)
@@ -64,11 +68,19 @@ struct Workspace {
         quantized(size(tokens, q_stride)),
         sums(size(tokens, 1)),
         q_scales(size(tokens, 1)),
+        block_q(size(tokens, q_stride)),
+        block_sums(size(tokens, q_stride / 16)),
+        block_scales(size(tokens, q_stride / kernels::kQuantBlock)),
         row_scales(size(threads, round_up(tokens, 16))),
         scores(size(threads, scores_stride)),
         partial(size(threads, round_up(c.head_dim, 16))),
         logits(size(logit_rows, c.vocab)),
         finite(size(tokens, 1)) {}
+
+  // The rows of `normed` quantised in blocks.
+  kernels::BlockBatch blocks(std::int64_t n) const noexcept {
+    return {block_q.data(), block_sums.data(), block_scales.data(), q_stride, n};
+  }
 
  private:
   static std::size_t size(std::int64_t a, std::int64_t b) noexcept {

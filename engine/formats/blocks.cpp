@@ -49,6 +49,8 @@ BlockLayout layout(DType type) noexcept {
       return {kSuperBlock, 66};
     case DType::kQ8_0:
       return {32, 34};
+    case DType::kQ4_0:
+      return {32, 18};
     case DType::kQ6_K:
       return {kSuperBlock, 210};
   }
@@ -253,6 +255,16 @@ void q8_0_block(const std::byte* block, float* out) noexcept {
     out[i] = static_cast<float>(static_cast<std::int8_t>(block[2 + i])) * d;
 }
 
+// ggml block_q4_0: d, then byte j holds element j in its low and element j + 16 in its high nibble.
+void q4_0_block(const std::byte* block, float* out) noexcept {
+  const float d = f16_at(block);
+  for (int i = 0; i < 16; ++i) {
+    const unsigned pair = u8(block[2 + i]);
+    out[i] = static_cast<float>(static_cast<int>(pair & 15u) - 8) * d;
+    out[i + 16] = static_cast<float>(static_cast<int>(pair >> 4) - 8) * d;
+  }
+}
+
 // ggml block_q6_K: ql[128], qh[64], scales[16], d. Within each half of 128, element 32g+k has its
 // low four bits in ql[k or k+32] and its top two in qh[k]. d * scale is exact, so the product
 // rounds once.
@@ -372,6 +384,8 @@ void decode_row(const TensorView& tensor, std::int64_t row, float* out) {
       });
     case DType::kQ8_0:
       return block_row(tensor, row, cols, out, q8_0_block);
+    case DType::kQ4_0:
+      return block_row(tensor, row, cols, out, q4_0_block);
     case DType::kQ6_K:
       return block_row(tensor, row, cols, out, q6_k_block);
     case DType::kTq1_0:

@@ -41,7 +41,7 @@ struct TensorType {
 inline constexpr TensorType kTensorTypes[] = {
     {0, "f32", DType::kF32},
     {1, "f16", DType::kF16},
-    {2, "q4_0", std::nullopt},
+    {2, "q4_0", DType::kQ4_0},
     {3, "q4_1", std::nullopt},
     {6, "q5_0", std::nullopt},
     {7, "q5_1", std::nullopt},

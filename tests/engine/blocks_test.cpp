@@ -118,6 +118,8 @@ TEST_CASE("tensor sizes follow the block layouts") {
   CHECK(bytes(DType::kTq2_0, {2, 512}) == 4 * 66);
   CHECK(bytes(DType::kTq2_0, {2, 128}) == -1);
   CHECK(bytes(DType::kQ8_0, {2, 64}) == 4 * 34);
+  CHECK(bytes(DType::kQ4_0, {2, 64}) == 4 * 18);
+  CHECK(bytes(DType::kQ4_0, {2, 48}) == -1);
   CHECK(bytes(DType::kQ6_K, {1, 256}) == 210);
   constexpr std::int64_t kBig = std::int64_t{1} << 62;
   CHECK(bytes(DType::kF32, {kBig}) == -1);
@@ -134,6 +136,16 @@ TEST_CASE("plain types decode to their values") {
   CHECK(same_bits(values(view(DType::kF16, {2}, f16)), {1.0f, -0x1p-24f}));
   const std::string bf16 = le<std::uint16_t>(0x3fc0) + le<std::uint16_t>(0xc000);
   CHECK(same_bits(values(view(DType::kBf16, {1, 2}, bf16)), {1.5f, -2.0f}));
+}
+
+TEST_CASE("q4_0 decodes by its defining formula") {
+  std::string bytes = le(kHalfHalf);
+  for (int i = 0; i < 16; ++i) bytes += static_cast<char>(i | (15 - i) << 4);
+  const auto got = values(view(DType::kQ4_0, {1, 32}, bytes));
+  for (int i = 0; i < 16; ++i) {
+    CHECK(got[i] == 0.5f * static_cast<float>(i - 8));
+    CHECK(got[i + 16] == 0.5f * static_cast<float>(15 - i - 8));
+  }
 }
 
 TEST_CASE("q8_0 and q6_k decode by their defining formulas") {
@@ -282,8 +294,11 @@ TEST_CASE("the oracle's block vectors decode bit for bit") {
   }
   const SafetensorsFile file(oracle() / "quants/quant_vectors.safetensors");
   const auto raw = [&](const std::string& name) { return file.find(name)->bytes; };
-  const std::pair<const char*, DType> plain[] = {
-      {"Q8_0", DType::kQ8_0}, {"Q6_K", DType::kQ6_K}, {"F16", DType::kF16}, {"BF16", DType::kBf16}};
+  const std::pair<const char*, DType> plain[] = {{"Q8_0", DType::kQ8_0},
+                                                 {"Q4_0", DType::kQ4_0},
+                                                 {"Q6_K", DType::kQ6_K},
+                                                 {"F16", DType::kF16},
+                                                 {"BF16", DType::kBf16}};
   for (const auto& [name, type] : plain) {
     INFO(name);
     CHECK(same_bits(values(view(type, {4, 512}, raw(name + std::string(".raw")))),

@@ -2,6 +2,7 @@
 // on whether a prompt was prefilled or fed token by token. The golden hashes hold the same on every
 // processor.
 #include <cstdlib>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -31,15 +32,16 @@ std::vector<int> prompt(int vocab, int length) {
 
 struct Case {
   std::string spec;
-  bool twin;
+  std::optional<engine::TwinType> twin;
   CacheType cache;
+  engine::HeadType head = engine::HeadType::kStored;
 };
 
 std::uint64_t hash_of(const Case& c, const kernels::KernelTable& table, int threads,
                       std::int64_t ubatch, std::span<const int> tokens) {
   ThreadPool pool({.threads = threads, .spin_us = 20});
-  auto model = Model::load(c.spec, table, pool);
-  if (c.twin) model = Model::half_twin(*model, pool);
+  auto model = Model::load(c.spec, table, pool, {.head = c.head});
+  if (c.twin) model = Model::twin(*model, *c.twin, pool);
   Session session(model, pool,
                   {.context = 300, .cache_k = c.cache, .cache_v = c.cache, .ubatch = ubatch});
   std::uint64_t hash = engine::kLogitsHashSeed;
@@ -72,7 +74,8 @@ void check_case(const Case& c, int vocab, int length) {
   const std::uint64_t expected = hash_of(c, *kernels::find_table("scalar"), 1, 7, tokens);
   for (const kernels::KernelTable* table : kernels::runnable_tables()) {
     for (const auto& [threads, ubatch] : shapes(*table)) {
-      CAPTURE(c.spec, c.twin, table->name, threads, ubatch);
+      CAPTURE(c.spec, c.twin ? name(*c.twin) : "itself", name(c.head), table->name, threads,
+              ubatch);
       CHECK(hash_of(c, *table, threads, ubatch, tokens) == expected);
     }
   }
@@ -81,8 +84,29 @@ void check_case(const Case& c, int vocab, int length) {
 TEST_CASE("logits are the same bits on every row, thread count and batch", "[conformance]") {
   const bool twin = GENERATE(false, true);
   const CacheType cache = GENERATE(CacheType::kF16, CacheType::kF32);
-  check_case({"synth:tiny", twin, cache}, 512,
+  const auto type = twin ? std::optional(engine::TwinType::kF16) : std::nullopt;
+  check_case({"synth:tiny", type, cache}, 512,
              !brief() && twin == (cache == CacheType::kF32) ? kLong : kShort);
+}
+
+TEST_CASE("block twins and requantised heads give one answer too", "[conformance]") {
+  check_case({"synth:tiny", engine::TwinType::kQ8_0, CacheType::kF16, engine::HeadType::kQ6_K}, 512,
+             kShort);
+  check_case({"synth:tiny", engine::TwinType::kQ4_0, CacheType::kF16, engine::HeadType::kQ8_0}, 512,
+             kShort);
+}
+
+TEST_CASE("block-quantised files give one answer too", "[conformance]") {
+  const TemporaryFolder folder;
+  TinyModel model;
+  model.architecture = "llama";
+  model.ffn = 512;
+  model.vocab = 77;
+  using engine::DType;
+  model.linear_type = GENERATE(DType::kQ8_0, DType::kQ4_0, DType::kQ6_K);
+  model.table_type = model.linear_type == DType::kQ8_0 ? DType::kQ6_K : DType::kQ8_0;
+  write_tiny(folder / "m.gguf", model);
+  check_case({(folder / "m.gguf").string(), std::nullopt, CacheType::kF16}, 77, kShort);
 }
 
 TEST_CASE("an awkward shape and the Llama graph give one answer too", "[conformance]") {
@@ -97,14 +121,14 @@ TEST_CASE("an awkward shape and the Llama graph give one answer too", "[conforma
   const auto path = folder.path() / "awkward.gguf";
   model.linear_type = GENERATE(engine::DType::kI2S, engine::DType::kF16);
   write_tiny(path, model);
-  check_case({path.string(), false, CacheType::kF16}, 77, kShort);
+  check_case({path.string(), std::nullopt, CacheType::kF16}, 77, kShort);
 }
 
 TEST_CASE("the same weights give the golden hash on every processor", "[conformance]") {
   // The value of the first implementation. A change of arithmetic changes it, and every stored hash
   // with it.
   constexpr std::uint64_t kGolden = 0x8e0071274609f4e1;
-  CHECK(hash_of({"synth:tiny", false, CacheType::kF16},
+  CHECK(hash_of({"synth:tiny", std::nullopt, CacheType::kF16},
                 kernels::select_table(kernels::detect_cpu()), 2, 64,
                 prompt(512, kLong)) == kGolden);
 }

@@ -79,5 +79,49 @@ TEST_CASE("a half linear layer gives back its rows", "[linear]") {
   CHECK(y[10] == 2.0f * (10 * 100 - 4950));
 }
 
+TEST_CASE("a block linear layer reads quantised activations and carries its scale", "[linear]") {
+  engine::ThreadPool pool({.threads = 2, .spin_us = 20});
+  const kernels::KernelTable* table = GENERATE(from_range(kernels::runnable_tables()));
+  // Row r of 96 columns: weights (r + c) % 5 - 2 in blocks of scale 0.5.
+  const auto weight = [](std::int64_t r, std::int64_t c) {
+    return static_cast<int>((r + c) % 5 - 2);
+  };
+  const engine::BlockLinear w(
+      *table, kernels::BlockType::kQ8_0, kRows, 96, 4.0f,
+      [&](std::int64_t row, std::byte* out) {
+        REQUIRE(engine::block_row_bytes(kernels::BlockType::kQ8_0, 96) == 3 * 34);
+        for (std::int64_t b = 0; b < 3; ++b) {
+          *out++ = std::byte{0x00};
+          *out++ = std::byte{0x38};
+          for (std::int64_t c = 0; c < 32; ++c) {
+            *out++ = static_cast<std::byte>(weight(row, 32 * b + c));
+          }
+        }
+      },
+      pool);
+  std::vector<float> row(96);
+  w.unpack_row(82, row.data());
+  CHECK(row[95] == 0.5f * static_cast<float>(weight(82, 95)));
+  // Activations that their quantisation keeps: 127 at most in every block.
+  std::vector<float> x(96);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 32 == 0 ? 127 : i % 7);
+  kernels::AlignedBuffer<std::int8_t> q(128);
+  std::int32_t sums[8];
+  float scales[4];
+  table->quantize.quantize_blocks(x.data(), 96, q.data(), sums, scales);
+  engine::Activations in;
+  in.tokens = 1;
+  in.blocks = {q.data(), sums, scales, 128, 1};
+  std::vector<float> y(kRows);
+  w.apply(in, nullptr, y.data(), kRows, 0, kRows);
+  for (std::int64_t r = 0; r < kRows; ++r) {
+    float dot = 0;
+    for (std::int64_t c = 0; c < 96; ++c) {
+      dot += static_cast<float>(weight(r, c)) * x[static_cast<std::size_t>(c)];
+    }
+    CHECK(y[static_cast<std::size_t>(r)] == 0.5f * dot * 4.0f);
+  }
+}
+
 }  // namespace
 }  // namespace tern::tests

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/error.h"
+#include "engine/model_weights.h"
 #include "engine/session.h"
 #include "engine/thread_pool.h"
 #include "tests/engine/temporary_folder.h"
@@ -20,6 +21,11 @@ struct Loader {
   engine::ThreadPool pool{{.threads = 2, .spin_us = 20}};
   std::shared_ptr<const engine::Model> load(const std::string& spec) {
     return engine::Model::load(spec, kernels::select_table(kernels::detect_cpu()), pool);
+  }
+  // What was loaded last, with another head.
+  std::shared_ptr<const engine::Model> load_with(engine::HeadType head) {
+    return engine::Model::load((folder / "m.gguf").string(),
+                               kernels::select_table(kernels::detect_cpu()), pool, {.head = head});
   }
   std::shared_ptr<const engine::Model> load(const TinyModel& model, TinyHooks hooks = {}) {
     write_tiny(folder / "m.gguf", model, std::move(hooks));
@@ -121,6 +127,113 @@ TEST_CASE("ternary and float linear layers may stand side by side", "[model]") {
     CHECK_THROWS_WITH(engine::Model::half_twin(*mixed, loader.pool),
                       Contains("linear layers of another type"));
   }
+}
+
+// Activations quantised in blocks of 32 are off by about 0.4 % of a block's largest value.
+TEST_CASE("block-quantised models are the network their blocks stand for", "[model]") {
+  Loader loader;
+  struct Types {
+    engine::DType linear, table;
+  };
+  using engine::DType;
+  for (const Types types : {Types{DType::kQ8_0, DType::kF16}, Types{DType::kQ4_0, DType::kQ6_K},
+                            Types{DType::kQ6_K, DType::kQ8_0}, Types{DType::kF16, DType::kQ6_K},
+                            Types{DType::kI2S, DType::kQ4_0}}) {
+    for (const char* architecture : {"llama", "bitnet-b1.58"}) {
+      INFO(name(types.linear) << " " << name(types.table) << " " << architecture);
+      TinyModel tiny;
+      tiny.architecture = architecture;
+      tiny.ffn = 512;
+      tiny.linear_type = types.linear;
+      tiny.table_type = types.table;
+      const auto blocks = loader.load(tiny);
+      tiny.decoded = true;
+      const auto decoded = loader.load(tiny);
+      const std::vector<float> expected = all_logits(decoded, loader.pool, 8);
+      const std::vector<float> logits = all_logits(blocks, loader.pool, 8);
+      const double size = rms(expected, std::vector<float>(expected.size(), 0.0f));
+      CHECK(rms(logits, expected) < 0.05 * size);
+      CHECK(rms(logits, expected) > 0);
+      CHECK(all_logits(blocks, loader.pool, 1) == logits);
+      CHECK(blocks->facts().bytes < decoded->facts().bytes);
+      CHECK(blocks->facts().ternary == (types.linear == DType::kI2S));
+    }
+  }
+}
+
+TEST_CASE("a requantised head serves the embedding too where both are one matrix", "[model]") {
+  Loader loader;
+  for (const char* architecture : {"bitnet-b1.58", "llama"}) {
+    TinyModel tiny;
+    tiny.architecture = architecture;
+    const auto stored = loader.load(tiny);
+    const std::vector<float> expected = all_logits(stored, loader.pool, 8);
+    const double size = rms(expected, std::vector<float>(expected.size(), 0.0f));
+    CHECK(stored->facts().head == engine::HeadType::kStored);
+    struct Bound {
+      engine::HeadType head;
+      double share;
+      kernels::BlockType type;
+    };
+    for (const Bound b : {Bound{engine::HeadType::kQ8_0, 0.05, kernels::BlockType::kQ8_0},
+                          Bound{engine::HeadType::kQ6_K, 0.15, kernels::BlockType::kQ6_K}}) {
+      const auto model = loader.load_with(b.head);
+      INFO(architecture << " " << name(b.head));
+      CHECK(model->facts().head == b.head);
+      CHECK_THAT(model->facts().description, Contains(std::string(", ") + name(b.head) + " head"));
+      const std::vector<float> logits = all_logits(model, loader.pool, 8);
+      CHECK(rms(logits, expected) < b.share * size);
+      CHECK(rms(logits, expected) > 0);
+      const kernels::KernelTable& table = model->table();
+      const std::size_t saved = table.half.packed_bytes(kernels::HalfType::kF16, 331, 256) -
+                                table.block.packed_bytes(b.type, 331, 256);
+      CHECK(stored->facts().bytes - model->facts().bytes == static_cast<std::int64_t>(saved));
+      const auto twin = engine::Model::twin(*model, engine::TwinType::kF16, loader.pool);
+      CHECK(twin->facts().head == b.head);
+      CHECK(twin->weights().shared == model->weights().shared);
+    }
+  }
+}
+
+TEST_CASE("a head that cannot be requantised says why", "[model]") {
+  Loader loader;
+  TinyModel tiny;
+  tiny.hidden = 288;
+  loader.load(tiny);
+  CHECK_THROWS_WITH(loader.load_with(engine::HeadType::kQ6_K),
+                    Contains("--head q6_k") && Contains("multiples of 256 columns, got 288"));
+  CHECK(loader.load_with(engine::HeadType::kQ8_0)->facts().head == engine::HeadType::kQ8_0);
+  tiny.hidden = 256;
+  tiny.table_type = engine::DType::kQ6_K;
+  loader.load(tiny);
+  CHECK_THROWS_WITH(loader.load_with(engine::HeadType::kQ8_0),
+                    Contains("'token_embd.weight'") && Contains("got q6_k (331, 256)"));
+}
+
+TEST_CASE("block twins of a ternary model have its trits in other clothes", "[model]") {
+  Loader loader;
+  const auto model = loader.load(TinyModel{});
+  const std::vector<float> half =
+      all_logits(engine::Model::half_twin(*model, loader.pool), loader.pool, 8);
+  const double size = rms(half, std::vector<float>(half.size(), 0.0f));
+  std::vector<std::vector<float>> answers;
+  for (const engine::TwinType type : {engine::TwinType::kQ8_0, engine::TwinType::kQ4_0}) {
+    const auto twin = engine::Model::twin(*model, type, loader.pool);
+    CHECK_FALSE(twin->facts().ternary);
+    CHECK(twin->facts().weight_types == name(type));
+    CHECK_THAT(twin->facts().description, Contains(std::string(name(type)) + " twin"));
+    const double bits = type == engine::TwinType::kQ8_0 ? 8.5 : 4.5;
+    CHECK(static_cast<double>(model->twin_bytes(type)) ==
+          static_cast<double>(model->half_twin_bytes()) * bits / 16);
+    answers.push_back(all_logits(twin, loader.pool, 8));
+    CHECK(rms(answers.back(), half) < 0.05 * size);
+  }
+  // Both hold the same integers under the same scales.
+  CHECK(answers[0] == answers[1]);
+  TinyModel narrow;
+  narrow.ffn = 400;
+  CHECK_THROWS_WITH(engine::Model::twin(*loader.load(narrow), engine::TwinType::kQ8_0, loader.pool),
+                    Contains("columns in multiples of 32, got 400"));
 }
 
 TEST_CASE("a model too large for the memory is refused before anything is allocated", "[model]") {

@@ -4,6 +4,7 @@
 // no multiple of 256, scales that are not exact in binary16.
 
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <random>
@@ -23,7 +24,9 @@ struct TinyModel {
   std::int64_t hidden = 256, layers = 2, heads = 4, kv_heads = 2, head_dim = 64, ffn = 384,
                vocab = 331;
   std::int64_t context = 512;
-  engine::DType linear_type = engine::DType::kI2S;
+  engine::DType linear_type = engine::DType::kI2S;  // q8_0, q4_0, q6_k: random blocks, no trits
+  engine::DType table_type = engine::DType::kF16;   // of the embedding and the head
+  bool decoded = false;  // write what is made as blocks as the F32 it stands for
   unsigned seed = 2;
 };
 
@@ -112,7 +115,42 @@ class TinyModelWriter {
     add(name, engine::DType::kF16, {rows, cols}, raw(w));
   }
 
+  static bool is_block(engine::DType type) {
+    return type == engine::DType::kQ8_0 || type == engine::DType::kQ4_0 ||
+           type == engine::DType::kQ6_K;
+  }
+
+  // Random codes, which no quantiser would produce, and block scales around `scale` over their
+  // spread.
+  void blocks(const std::string& name, engine::DType type, std::int64_t rows, std::int64_t cols,
+              float scale) {
+    using engine::DType;
+    const std::int64_t shape[] = {rows, cols};
+    std::vector<std::byte> bytes(static_cast<std::size_t>(engine::tensor_bytes(type, shape)));
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(random_() >> 24);
+    const std::size_t size = type == DType::kQ8_0 ? 34 : type == DType::kQ4_0 ? 18 : 210;
+    const float spread = type == DType::kQ8_0 ? 74.0f : type == DType::kQ4_0 ? 4.6f : 18.0f * 74.0f;
+    for (std::size_t at = 0; at < bytes.size(); at += size) {
+      const std::uint16_t d = kernels::f32_to_f16(scale * uniform(0.5f, 1.5f) / spread);
+      std::memcpy(bytes.data() + at + (type == DType::kQ6_K ? 208 : 0), &d, sizeof d);
+    }
+    if (!model_.decoded) return add(name, type, {rows, cols}, std::move(bytes));
+    std::vector<float> values(static_cast<std::size_t>(rows * cols));
+    const engine::TensorView view{name, type, {rows, cols}, bytes};
+    for (std::int64_t r = 0; r < rows; ++r) engine::decode_row(view, r, values.data() + r * cols);
+    add(name, DType::kF32, {rows, cols}, raw(values));
+  }
+
+  void table(const std::string& name, std::int64_t rows, std::int64_t cols) {
+    if (is_block(model_.table_type)) return blocks(name, model_.table_type, rows, cols, 0.5f);
+    half(name, rows, cols);
+  }
+
   void linear(const std::string& name, std::int64_t rows, std::int64_t cols) {
+    if (is_block(model_.linear_type)) {
+      const float scale = 1.0f / std::sqrt(static_cast<float>(cols));
+      return blocks(name, model_.linear_type, rows, cols, scale);
+    }
     std::vector<std::int8_t> trits(static_cast<std::size_t>(rows * cols));
     for (auto& t : trits) t = static_cast<std::int8_t>(static_cast<int>(random_() >> 16) % 3 - 1);
     const float scale = uniform(0.8f, 1.2f) / std::sqrt(static_cast<float>(cols));
@@ -144,9 +182,9 @@ class TinyModelWriter {
     const auto& m = model_;
     const std::int64_t q = m.heads * m.head_dim;
     const std::int64_t kv = m.kv_heads * m.head_dim;
-    half(tensor_name(Container::kGguf, ModelRole::kEmbedding), m.vocab, m.hidden);
+    table(tensor_name(Container::kGguf, ModelRole::kEmbedding), m.vocab, m.hidden);
     norm(tensor_name(Container::kGguf, ModelRole::kOutputNorm), m.hidden);
-    if (!bitnet()) half(tensor_name(Container::kGguf, ModelRole::kOutput), m.vocab, m.hidden);
+    if (!bitnet()) table(tensor_name(Container::kGguf, ModelRole::kOutput), m.vocab, m.hidden);
     for (std::int64_t layer = 0; layer < m.layers; ++layer) {
       const auto name = [&](LayerRole role) { return tensor_name(Container::kGguf, layer, role); };
       norm(name(LayerRole::kAttnNorm), m.hidden);
