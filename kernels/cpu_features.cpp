@@ -56,6 +56,8 @@ std::uint32_t detect_x86() noexcept {
   const bool fma_f16c_avx = all(one.ecx, (1u << 12) | (1u << 29) | (1u << 28));
   const bool avx2 = fma_f16c_avx && (seven.ebx & (1u << 5)) != 0 && all(xcr0, 0x6);
   if (avx2) bits |= bit(Feature::kAvx2);
+  // Subleaf 1 exists where subleaf 0 says so; elsewhere it may repeat another leaf.
+  if (avx2 && seven.eax >= 1 && (cpuid(7, 1).eax & (1u << 4)) != 0) bits |= bit(Feature::kAvxVnni);
   const std::uint32_t f_dq_bw_vl = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
   if (avx2 && all(seven.ebx, f_dq_bw_vl) && (seven.ecx & (1u << 11)) != 0 && all(xcr0, 0xe6)) {
     bits |= bit(Feature::kAvx512Vnni);
@@ -76,7 +78,9 @@ CpuFeatures detect_cpu() noexcept {
   const unsigned long caps = getauxval(AT_HWCAP);
   std::uint32_t bits = 0;
   if ((caps & HWCAP_ASIMD) != 0) bits |= bit(Feature::kNeon);
-  if ((caps & HWCAP_ASIMD) != 0 && (caps & HWCAP_ASIMDDP) != 0) bits |= bit(Feature::kDotprod);
+  const bool dotprod = (caps & HWCAP_ASIMD) != 0 && (caps & HWCAP_ASIMDDP) != 0;
+  if (dotprod) bits |= bit(Feature::kDotprod);
+  if (dotprod && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0) bits |= bit(Feature::kI8mm);
   return {bits};
 #else
   return {};
@@ -92,6 +96,9 @@ std::string why_not(Feature feature, CpuFeatures cpu) {
     case Feature::kAvx2:
       what = "AVX2 with FMA and F16C";
       break;
+    case Feature::kAvxVnni:
+      what = "AVX2 with FMA and F16C and AVX-VNNI";
+      break;
     case Feature::kAvx512Vnni:
       what = "AVX-512 F, BW, DQ, VL and VNNI";
       break;
@@ -103,6 +110,9 @@ std::string why_not(Feature feature, CpuFeatures cpu) {
       break;
     case Feature::kDotprod:
       what = "the dot-product instructions (DotProd)";
+      break;
+    case Feature::kI8mm:
+      what = "the dot-product and 8-bit matrix instructions (DotProd, I8MM)";
       break;
   }
   return std::string("the CPU or its operating system lacks ") + what;

@@ -14,6 +14,8 @@ enum class Feature : std::uint32_t {
   kNeon = 1u << 2,        // Advanced SIMD (every ARMv8-A)
   kDotprod = 1u << 3,     // SDOT/UDOT (ARMv8.2-A DotProd)
   kAmxInt8 = 1u << 4,     // AMX tiles and int8 products beside AVX-512, and the OS let us use them
+  kAvxVnni = 1u << 5,     // kAvx2 and the VEX-encoded VPDPBUSD
+  kI8mm = 1u << 6,        // kDotprod and SMMLA (ARMv8.6-A I8MM)
 };
 
 struct CpuFeatures {

@@ -11,9 +11,13 @@ constinit const KernelTable kTables[] = {
      avx512::kVector, avx512::kAttention},
     {"avx512vnni", Feature::kAvx512Vnni, avx512vnni::kTernary, avx512::kHalf, avx512vnni::kBlock,
      avx512::kQuantize, avx512::kVector, avx512::kAttention},
+    {"avxvnni", Feature::kAvxVnni, avxvnni::kTernary, avx2::kHalf, avx2::kBlock, avx2::kQuantize,
+     avx2::kVector, avx2::kAttention},
     {"avx2", Feature::kAvx2, avx2::kTernary, avx2::kHalf, avx2::kBlock, avx2::kQuantize,
      avx2::kVector, avx2::kAttention},
 #elif defined(__aarch64__)
+    {"i8mm", Feature::kI8mm, i8mm::kTernary, neon::kHalf, dotprod::kBlock, neon::kQuantize,
+     neon::kVector, neon::kAttention},
     {"dotprod", Feature::kDotprod, dotprod::kTernary, neon::kHalf, dotprod::kBlock, neon::kQuantize,
      neon::kVector, neon::kAttention},
     {"neon", Feature::kNeon, neon::kTernary, neon::kHalf, neon::kBlock, neon::kQuantize,

@@ -79,6 +79,9 @@ extern const TernaryKernels kTernary;
 namespace avx2 {
 extern const TernaryKernels kTernary;
 }
+namespace avxvnni {
+extern const TernaryKernels kTernary;
+}
 namespace avx512vnni {
 extern const TernaryKernels kTernary;
 }
@@ -89,6 +92,9 @@ namespace neon {
 extern const TernaryKernels kTernary;
 }
 namespace dotprod {
+extern const TernaryKernels kTernary;
+}
+namespace i8mm {
 extern const TernaryKernels kTernary;
 }
 

@@ -1,8 +1,9 @@
-// SDOT by lane: a 16-byte quarter line is 4 rows x 4 columns of codes, lane j of the 16 activations
-// of a line holds their columns 4j to 4j+3, so a lane of the result is a row. Everything here has
-// internal linkage or is an intrinsic (see check.h).
+// SDOT by lane: 4 rows x 4 columns of codes against the four activations in one lane, each lane
+// those of another token. Everything here has internal linkage or is an intrinsic (see check.h).
 
 #include <arm_neon.h>
+
+#include <cstring>
 
 #include "kernels/ternary/layout.h"
 #include "kernels/ternary/ternary.h"
@@ -10,123 +11,63 @@
 namespace tern::kernels::dotprod {
 namespace {
 
-// Activations of one group of tokens stay in L2 while all row blocks pass over them.
-constexpr std::int64_t kGroupBytes = 128 * 1024;
-constexpr std::int64_t kMaxTile = 4;
+#include "kernels/ternary/ternary_expand.inl"
+#include "kernels/ternary/ternary_sdot.inl"
 
-// Rows 4I to 4I+3 of one line for T tokens.
-template <int I, int T>
-void quarter(const std::uint8_t* line, const int8x16_t (&q)[T], int32x4_t (&acc)[T][4]) noexcept {
-  const uint8x16_t mask = vdupq_n_u8(3);
-  const uint8x16_t v = vld1q_u8(line + 16 * I);
-  const int8x16_t c0 = vreinterpretq_s8_u8(vandq_u8(v, mask));
-  const int8x16_t c1 = vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(v, 2), mask));
-  const int8x16_t c2 = vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(v, 4), mask));
-  const int8x16_t c3 = vreinterpretq_s8_u8(vshrq_n_u8(v, 6));
+constexpr int kTile = 6;  // 24 accumulators, four registers of codes and two of activations
+constexpr int kTileStep = 1;
+constexpr std::int64_t kWordBytes = 4;
+
+// The products of tokens t to T - 1; the activations of four tokens share a register.
+template <int T, int t = 0>
+void dot_tokens(const int8x16_t (&codes)[4], const int8x16_t (&q)[(T + 3) / 4],
+                int32x4_t (&acc)[T][4]) noexcept {
 #pragma GCC unroll 4
-  for (int t = 0; t < T; ++t) {
-    acc[t][I] = vdotq_laneq_s32(acc[t][I], c0, q[t], 0);
-    acc[t][I] = vdotq_laneq_s32(acc[t][I], c1, q[t], 1);
-    acc[t][I] = vdotq_laneq_s32(acc[t][I], c2, q[t], 2);
-    acc[t][I] = vdotq_laneq_s32(acc[t][I], c3, q[t], 3);
+  for (int k = 0; k < 4; ++k) {
+    acc[t][k] = vdotq_laneq_s32(acc[t][k], codes[k], q[t / 4], t % 4);
   }
+  if constexpr (t + 1 < T) dot_tokens<T, t + 1>(codes, q, acc);
 }
 
-void store_rows(float* y, const int32x4_t (&acc)[4], std::int32_t sum, float scale,
-                std::int64_t rows) noexcept {
-  float block[kTernaryRowBlock];
-  float* out = rows >= kTernaryRowBlock ? y : block;
-  for (int i = 0; i < 4; ++i) {
-    const float32x4_t value = vcvtq_f32_s32(vsubq_s32(acc[i], vdupq_n_s32(sum)));
-    vst1q_f32(out + 4 * i, vmulq_f32(value, vdupq_n_f32(scale)));
-  }
-  if (out == y) return;
-  for (std::int64_t r = 0; r < rows; ++r) y[r] = block[r];
-}
-
-// One row block against T tokens.
 template <int T>
-void tile(const std::uint8_t* packed, std::int64_t lines, const QuantizedBatch& x, std::int64_t t0,
-          float* y, std::int64_t y_stride, std::int64_t rows) noexcept {
-  const std::int8_t* base = x.q + t0 * x.stride;
+void dot_tile(const std::uint8_t* codes, std::int64_t lines, const std::int8_t* words,
+              std::int32_t (*sums)[kTernaryRowBlock]) noexcept {
   int32x4_t acc[T][4];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
+  for (auto& token : acc) token[0] = token[1] = token[2] = token[3] = vdupq_n_s32(0);
+  for (std::int64_t i = 0; i < 4 * lines; ++i) {
+    const std::int8_t* at = reinterpret_cast<const std::int8_t*>(codes) + i * kTernaryLineBytes;
+    const int8x16_t c[4] = {vld1q_s8(at), vld1q_s8(at + 16), vld1q_s8(at + 32), vld1q_s8(at + 48)};
+    int8x16_t q[(T + 3) / 4];
+#pragma GCC unroll 2
+    for (int k = 0; k < (T + 3) / 4; ++k) q[k] = vld1q_s8(words + i * T * kWordBytes + 16 * k);
+    dot_tokens<T>(c, q, acc);
+  }
+#pragma GCC unroll 6
   for (int t = 0; t < T; ++t) {
-    acc[t][0] = acc[t][1] = acc[t][2] = acc[t][3] = vdupq_n_s32(0);
-  }
-  for (std::int64_t line = 0; line < lines; ++line) {
-    int8x16_t q[T];
 #pragma GCC unroll 4
-    for (int t = 0; t < T; ++t) q[t] = vld1q_s8(base + t * x.stride + line * kTernaryLineCols);
-    const std::uint8_t* p = packed + line * kTernaryLineBytes;
-    quarter<0, T>(p, q, acc);
-    quarter<1, T>(p, q, acc);
-    quarter<2, T>(p, q, acc);
-    quarter<3, T>(p, q, acc);
-  }
-  for (int t = 0; t < T; ++t) {
-    store_rows(y + t * y_stride, acc[t], x.sums[t0 + t], x.scales[t0 + t], rows);
-  }
-}
-
-void gemv(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t begin,
-          std::int64_t end) noexcept {
-  const std::int64_t lines = ternary_lines(w.cols);
-  const std::uint8_t* packed = w.packed + begin / kTernaryRowBlock * lines * kTernaryLineBytes;
-  for (std::int64_t row = begin; row < end; row += kTernaryRowBlock) {
-    tile<1>(packed, lines, x, 0, y + row, 0, end - row);
-    packed += lines * kTernaryLineBytes;
-  }
-}
-
-// One row block against tokens [t0, t1). y points at the block's first row of token 0.
-void row_block(const std::uint8_t* packed, std::int64_t lines, const QuantizedBatch& x,
-               std::int64_t t0, std::int64_t t1, float* y, std::int64_t y_stride,
-               std::int64_t rows) noexcept {
-  while (t0 < t1) {
-    const std::int64_t left = t1 - t0;
-    float* out = y + t0 * y_stride;
-    if (left >= 4) {
-      tile<4>(packed, lines, x, t0, out, y_stride, rows);
-      t0 += 4;
-    } else if (left >= 2) {
-      tile<2>(packed, lines, x, t0, out, y_stride, rows);
-      t0 += 2;
-    } else {
-      tile<1>(packed, lines, x, t0, out, y_stride, rows);
-      t0 += 1;
+    for (int k = 0; k < 4; ++k) {
+      std::int32_t* sum = sums[t] + 4 * k;
+      vst1q_s32(sum, vaddq_s32(vld1q_s32(sum), acc[t][k]));
     }
   }
 }
 
-void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t y_stride,
-          std::int64_t begin, std::int64_t end) noexcept {
-  const std::int64_t lines = ternary_lines(w.cols);
-  const std::int64_t block_bytes = lines * kTernaryLineBytes;
-  const std::int64_t tiles = kGroupBytes / (kMaxTile * x.stride);
-  const std::int64_t group = kMaxTile * (tiles > 1 ? tiles : 1);
-  for (std::int64_t t0 = 0; t0 < x.tokens; t0 += group) {
-    const std::int64_t t1 = x.tokens - t0 < group ? x.tokens : t0 + group;
-    for (std::int64_t row = begin; row < end; row += kTernaryRowBlock) {
-      row_block(w.packed + row / kTernaryRowBlock * block_bytes, lines, x, t0, t1, y + row,
-                y_stride, end - row);
-    }
-  }
-}
+#include "kernels/ternary/ternary_tiles.inl"
 
 std::int64_t peak(std::int64_t rounds) noexcept {
-  constexpr int kChains = 4 * kMaxTile;
+  constexpr int kChains = 4 * kTile;
   volatile const std::int32_t opaque_zero = 0;  // the compiler would compute equal chains once
   int32x4_t acc[kChains];
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int c = 0; c < kChains; ++c) acc[c] = vdupq_n_s32(opaque_zero);
   const int8x16_t ones = vdupq_n_s8(1);
   for (std::int64_t round = 0; round < rounds; ++round) {
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int c = 0; c < kChains; ++c) acc[c] = vdotq_laneq_s32(acc[c], ones, ones, 0);
   }
   std::int64_t done = 0;
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int c = 0; c < kChains; ++c) done += vaddlvq_s32(acc[c]);
   return done;
 }

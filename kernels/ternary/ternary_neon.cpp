@@ -1,9 +1,11 @@
-// Without a dot product: SMULL/SMLAL multiply a code by an activation into int16 (|product| <= 256,
-// in
-// [-256, 254], so int16 holds 128 of them: kStripLines lines of four), SADALP widens to int32.
-// Everything here has internal linkage or is an intrinsic (see check.h).
+// Without a dot product: SMLAL adds the products of eight codes and activations to int16, where a
+// lane holds one column in four of a row. A product lies in [-256, 254], so 128 of them fit; SADALP
+// then widens, and the lanes of a row are added at the very end. Everything here has internal
+// linkage or is an intrinsic (see check.h).
 
 #include <arm_neon.h>
+
+#include <cstring>
 
 #include "kernels/ternary/layout.h"
 #include "kernels/ternary/ternary.h"
@@ -11,136 +13,94 @@
 namespace tern::kernels::neon {
 namespace {
 
-constexpr std::int64_t kStripLines = 32;
+#include "kernels/ternary/ternary_expand.inl"
 
-// Activations of one group of tokens stay in L2 while all row blocks pass over them.
-constexpr std::int64_t kGroupBytes = 128 * 1024;
-constexpr std::int64_t kMaxTile = 2;
+constexpr int kTile = 3;  // 24 accumulators, four registers of codes and three of activations
+constexpr int kTileStep = 1;
+constexpr std::int64_t kWordBytes = 4;
+constexpr std::int64_t kProducts = 128;  // that int16 holds
 
-// Columns 4J to 4J+3 of rows 4I to 4I+3, a quarter line v shifted by 2J, for T tokens. acc[t][2I]
-// takes rows 4I and 4I+1 (four columns each), acc[t][2I+1] the other two.
-template <int I, int J, int T>
-void step(uint8x16_t v, const int8x16_t (&q)[T], int16x8_t (&acc)[T][8]) noexcept {
-  const int8x16_t c = vreinterpretq_s8_u8(vandq_u8(v, vdupq_n_u8(3)));
-#pragma GCC unroll 2
-  for (int t = 0; t < T; ++t) {
-    const int8x16_t b = vreinterpretq_s8_s32(vdupq_laneq_s32(vreinterpretq_s32_s8(q[t]), J));
-    acc[t][2 * I] = vmlal_s8(acc[t][2 * I], vget_low_s8(c), vget_low_s8(b));
-    acc[t][2 * I + 1] = vmlal_high_s8(acc[t][2 * I + 1], c, b);
+constexpr int kSideBySide = 1;
+constexpr std::int64_t kStripLines = kProducts / 4;
+constexpr std::int64_t kPrefetchLines = 32;
+
+// Four neighbouring activations in every lane.
+int8x16_t broadcast4(const std::int8_t* q) noexcept {
+  std::int32_t word;
+  std::memcpy(&word, q, sizeof word);
+  return vreinterpretq_s8_s32(vdupq_n_s32(word));
+}
+
+// Four rows x four columns; acc[0] takes the first two rows, acc[1] the others.
+void dot(int16x8_t* acc, int8x16_t codes, int8x16_t q) noexcept {
+  acc[0] = vmlal_s8(acc[0], vget_low_s8(codes), vget_low_s8(q));
+  acc[1] = vmlal_high_s8(acc[1], codes, q);
+}
+
+// The sums of 16 rows from acc[8], whose lanes are columns, to sums[16].
+void add_rows(const int16x8_t* acc, std::int32_t* sums) noexcept {
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) {
+    const int32x4_t rows = vpaddq_s32(vpaddlq_s16(acc[2 * k]), vpaddlq_s16(acc[2 * k + 1]));
+    vst1q_s32(sums + 4 * k, vaddq_s32(vld1q_s32(sums + 4 * k), rows));
   }
 }
 
-template <int I, int T>
-void quarter(const std::uint8_t* line, const int8x16_t (&q)[T], int16x8_t (&acc)[T][8]) noexcept {
-  const uint8x16_t v = vld1q_u8(line + 16 * I);
-  step<I, 0, T>(v, q, acc);
-  step<I, 1, T>(vshrq_n_u8(v, 2), q, acc);
-  step<I, 2, T>(vshrq_n_u8(v, 4), q, acc);
-  step<I, 3, T>(vshrq_n_u8(v, 6), q, acc);
-}
-
-// Adds at most kStripLines lines to the int32 totals, in which two neighbours make up one row.
 template <int T>
-void strip(const std::uint8_t* packed, std::int64_t lines, const std::int8_t* base,
-           std::int64_t stride, int32x4_t (&total)[T][8]) noexcept {
-  int16x8_t acc[T][8];
-  for (int t = 0; t < T; ++t) {
+void dot_tile(const std::uint8_t* codes, std::int64_t lines, const std::int8_t* words,
+              std::int32_t (*sums)[kTernaryRowBlock]) noexcept {
+  for (std::int64_t left = 4 * lines; left > 0; left -= kProducts) {
+    int16x8_t acc[T][8];
+#pragma GCC unroll 3
+    for (auto& token : acc) {
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) acc[t][i] = vdupq_n_s16(0);
+      for (int16x8_t& sum : token) sum = vdupq_n_s16(0);
+    }
+    const std::int64_t count = left < kProducts ? left : kProducts;
+    for (std::int64_t i = 0; i < count; ++i, codes += kTernaryLineBytes, words += T * kWordBytes) {
+      int8x16_t q[T];
+#pragma GCC unroll 3
+      for (int t = 0; t < T; ++t) q[t] = broadcast4(words + t * kWordBytes);
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) {
+        const int8x16_t c = vreinterpretq_s8_u8(vld1q_u8(codes + 16 * k));
+#pragma GCC unroll 3
+        for (int t = 0; t < T; ++t) dot(acc[t] + 2 * k, c, q[t]);
+      }
+    }
+#pragma GCC unroll 3
+    for (int t = 0; t < T; ++t) add_rows(acc[t], sums[t]);
   }
-  for (std::int64_t line = 0; line < lines; ++line) {
-    int8x16_t q[T];
-#pragma GCC unroll 2
-    for (int t = 0; t < T; ++t) q[t] = vld1q_s8(base + t * stride + line * kTernaryLineCols);
-    const std::uint8_t* p = packed + line * kTernaryLineBytes;
-    quarter<0, T>(p, q, acc);
-    quarter<1, T>(p, q, acc);
-    quarter<2, T>(p, q, acc);
-    quarter<3, T>(p, q, acc);
-  }
-  for (int t = 0; t < T; ++t) {
+}
+
+template <int B>
+void dot_strip(const std::uint8_t* packed, std::int64_t, std::int64_t lines, std::int64_t ahead,
+               const std::int8_t* q, std::int32_t (*sums)[kTernaryRowBlock]) noexcept {
+  static_assert(B == kSideBySide);
+  const uint8x16_t mask = vdupq_n_u8(3);
+  int16x8_t acc[8];
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) total[t][i] = vpadalq_s16(total[t][i], acc[t][i]);
-  }
-}
-
-void store_rows(float* y, const int32x4_t (&acc)[8], std::int32_t sum, float scale,
-                std::int64_t rows) noexcept {
-  float block[kTernaryRowBlock];
-  float* out = rows >= kTernaryRowBlock ? y : block;
-  for (int i = 0; i < 4; ++i) {
-    const int32x4_t row_sums = vpaddq_s32(acc[2 * i], acc[2 * i + 1]);
-    const float32x4_t value = vcvtq_f32_s32(vsubq_s32(row_sums, vdupq_n_s32(sum)));
-    vst1q_f32(out + 4 * i, vmulq_f32(value, vdupq_n_f32(scale)));
-  }
-  if (out == y) return;
-  for (std::int64_t r = 0; r < rows; ++r) y[r] = block[r];
-}
-
-// One row block against T tokens.
-template <int T>
-void tile(const std::uint8_t* packed, std::int64_t lines, const QuantizedBatch& x, std::int64_t t0,
-          float* y, std::int64_t y_stride, std::int64_t rows) noexcept {
-  const std::int8_t* q = x.q + t0 * x.stride;
-  int32x4_t total[T][8];
-  for (int t = 0; t < T; ++t) {
-    for (int i = 0; i < 8; ++i) total[t][i] = vdupq_n_s32(0);
-  }
-  for (std::int64_t line = 0; line < lines; line += kStripLines) {
-    const std::int64_t left = lines - line;
-    strip<T>(packed + line * kTernaryLineBytes, left < kStripLines ? left : kStripLines,
-             q + line * kTernaryLineCols, x.stride, total);
-  }
-  for (int t = 0; t < T; ++t) {
-    store_rows(y + t * y_stride, total[t], x.sums[t0 + t], x.scales[t0 + t], rows);
-  }
-}
-
-void gemv(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t begin,
-          std::int64_t end) noexcept {
-  const std::int64_t lines = ternary_lines(w.cols);
-  const std::uint8_t* packed = w.packed + begin / kTernaryRowBlock * lines * kTernaryLineBytes;
-  for (std::int64_t row = begin; row < end; row += kTernaryRowBlock) {
-    tile<1>(packed, lines, x, 0, y + row, 0, end - row);
-    packed += lines * kTernaryLineBytes;
-  }
-}
-
-// One row block against tokens [t0, t1). y points at the block's first row of token 0.
-void row_block(const std::uint8_t* packed, std::int64_t lines, const QuantizedBatch& x,
-               std::int64_t t0, std::int64_t t1, float* y, std::int64_t y_stride,
-               std::int64_t rows) noexcept {
-  while (t0 < t1) {
-    const std::int64_t left = t1 - t0;
-    float* out = y + t0 * y_stride;
-    if (left >= 2) {
-      tile<2>(packed, lines, x, t0, out, y_stride, rows);
-      t0 += 2;
-    } else {
-      tile<1>(packed, lines, x, t0, out, y_stride, rows);
-      t0 += 1;
+  for (int16x8_t& sum : acc) sum = vdupq_n_s16(0);
+  for (std::int64_t i = 0; i < lines; ++i, packed += kTernaryLineBytes, q += kTernaryLineCols) {
+    __builtin_prefetch(packed + ahead, 0, 2);
+    const int8x16_t words[4] = {broadcast4(q), broadcast4(q + 4), broadcast4(q + 8),
+                                broadcast4(q + 12)};
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      const uint8x16_t v = vld1q_u8(packed + 16 * k);
+      dot(acc + 2 * k, vreinterpretq_s8_u8(vandq_u8(v, mask)), words[0]);
+      dot(acc + 2 * k, vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(v, 2), mask)), words[1]);
+      dot(acc + 2 * k, vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(v, 4), mask)), words[2]);
+      dot(acc + 2 * k, vreinterpretq_s8_u8(vshrq_n_u8(v, 6)), words[3]);
     }
   }
+  add_rows(acc, sums[0]);
 }
 
-void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t y_stride,
-          std::int64_t begin, std::int64_t end) noexcept {
-  const std::int64_t lines = ternary_lines(w.cols);
-  const std::int64_t block_bytes = lines * kTernaryLineBytes;
-  const std::int64_t tiles = kGroupBytes / (kMaxTile * x.stride);
-  const std::int64_t group = kMaxTile * (tiles > 1 ? tiles : 1);
-  for (std::int64_t t0 = 0; t0 < x.tokens; t0 += group) {
-    const std::int64_t t1 = x.tokens - t0 < group ? x.tokens : t0 + group;
-    for (std::int64_t row = begin; row < end; row += kTernaryRowBlock) {
-      row_block(w.packed + row / kTernaryRowBlock * block_bytes, lines, x, t0, t1, y + row,
-                y_stride, end - row);
-    }
-  }
-}
+#include "kernels/ternary/ternary_tiles.inl"
 
 std::int64_t peak(std::int64_t rounds) noexcept {
   constexpr int kChains = 16;
-  constexpr int kSteps = 4 * kStripLines;
   volatile const std::int16_t opaque_zero = 0;  // the compiler would compute equal chains once
   const int8x16_t ones = vdupq_n_s8(1);
   int32x4_t total = vdupq_n_s32(0);
@@ -148,7 +108,7 @@ std::int64_t peak(std::int64_t rounds) noexcept {
     int16x8_t acc[kChains];
 #pragma GCC unroll 16
     for (int c = 0; c < kChains; ++c) acc[c] = vdupq_n_s16(opaque_zero);
-    for (int step = 0; step < kSteps; ++step) {
+    for (std::int64_t step = 0; step < kProducts; ++step) {
 #pragma GCC unroll 16
       for (int c = 0; c < kChains; c += 2) {
         acc[c] = vmlal_s8(acc[c], vget_low_s8(ones), vget_low_s8(ones));

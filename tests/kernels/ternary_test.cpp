@@ -12,7 +12,7 @@
 namespace tern::kernels {
 namespace {
 
-constexpr std::int64_t kTokens = 64;
+constexpr std::int64_t kTokens = 64;           // of most problems
 constexpr std::uint32_t kCanary = 0x7fc0dead;  // a NaN no kernel can produce
 
 enum class Fill { kRandom, kLowest, kHighest, kAlternating };
@@ -188,6 +188,18 @@ TEST_CASE("Ternary kernels equal a plain integer sum where many tokens are cut i
     Problem p = make_problem(33, 1100, Fill::kRandom, 2, tokens);
     check_everywhere(p, {tokens});
   }
+}
+
+TEST_CASE("Ternary kernels equal a plain integer sum at the edges of their tiles") {
+  // One column more than a chunk of columns and one row more than a block, so that every tile and
+  // every group of tokens is left unfinished somewhere, with sums kept between chunks.
+  Problem p = make_problem(33, 1025, Fill::kRandom, 2, 195);
+  std::vector<std::int64_t> token_counts;
+  for (std::int64_t tokens = 2; tokens <= 51; ++tokens) token_counts.push_back(tokens);
+  for (const std::int64_t tokens : {95, 96, 97, 98, 191, 192, 193, 195}) {
+    token_counts.push_back(tokens);
+  }
+  check_everywhere(p, token_counts);
 }
 
 TEST_CASE("Ternary kernels do not saturate or overflow on extreme inputs") {
