@@ -61,8 +61,10 @@ std::uint32_t detect_x86() noexcept {
   const std::uint32_t f_dq_bw_vl = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
   if (avx2 && all(seven.ebx, f_dq_bw_vl) && (seven.ecx & (1u << 11)) != 0 && all(xcr0, 0xe6)) {
     bits |= bit(Feature::kAvx512Vnni);
+    const bool vbmi = (seven.ecx & (1u << 1)) != 0;
+    if (vbmi) bits |= bit(Feature::kAvx512Vbmi);
     const bool tile_int8 = all(seven.edx, (1u << 24) | (1u << 25));
-    if (tile_int8 && all(xcr0, 0x60000) && request_tiles()) bits |= bit(Feature::kAmxInt8);
+    if (vbmi && tile_int8 && all(xcr0, 0x60000) && request_tiles()) bits |= bit(Feature::kAmxInt8);
   }
   return bits;
 }
@@ -104,6 +106,8 @@ std::string why_not(Feature feature, CpuFeatures cpu) {
       break;
     case Feature::kAmxInt8:
       what = "AMX tiles with int8 products";
+    case Feature::kAvx512Vbmi:
+      what = "AVX-512 F, BW, DQ, VL, VNNI and VBMI";
       break;
     case Feature::kNeon:
       what = "Advanced SIMD";

@@ -10,12 +10,13 @@ namespace tern::kernels {
 enum class Feature : std::uint32_t {
   kNone = 0,
   kAvx2 = 1u << 0,        // AVX2, FMA, F16C, and the OS saves YMM state
-  kAvx512Vnni = 1u << 1,  // AVX-512 F/BW/DQ/VL/VNNI, and the OS saves ZMM state
-  kNeon = 1u << 2,        // Advanced SIMD (every ARMv8-A)
-  kDotprod = 1u << 3,     // SDOT/UDOT (ARMv8.2-A DotProd)
-  kAmxInt8 = 1u << 4,     // AMX tiles and int8 products beside AVX-512, and the OS let us use them
-  kAvxVnni = 1u << 5,     // kAvx2 and the VEX-encoded VPDPBUSD
-  kI8mm = 1u << 6,        // kDotprod and SMMLA (ARMv8.6-A I8MM)
+  kAvxVnni = 1u << 1,     // kAvx2 and the VEX-encoded VPDPBUSD
+  kAvx512Vnni = 1u << 2,  // AVX-512 F/BW/DQ/VL/VNNI, and the OS saves ZMM state
+  kAvx512Vbmi = 1u << 3,  // the same and VBMI
+  kAmxInt8 = 1u << 4,     // the same, AMX tiles and int8 products, and the OS let us use them
+  kNeon = 1u << 5,        // Advanced SIMD (every ARMv8-A)
+  kDotprod = 1u << 6,     // SDOT/UDOT (ARMv8.2-A DotProd)
+  kI8mm = 1u << 7,        // kDotprod and SMMLA (ARMv8.6-A I8MM)
 };
 
 struct CpuFeatures {

@@ -16,6 +16,7 @@ struct KernelTable {
   const char* name;
   Feature required;
   const TernaryKernels& ternary;
+  const TernaryKernels& ternary_dense;
   const HalfKernels& half;
   const BlockKernels& block;
   const QuantizeKernels& quantize;

@@ -2,13 +2,21 @@
 // Int8 activations times ternary weights, accumulated exactly in int32, so that every
 // implementation agrees with scalar bit for bit in any order of summation.
 //
-// Packed layout "t2" (all rows share it today; it belongs to the kernels, never to a file):
+// Packed layout "t2", 2 bits a weight (layouts belong to the kernels, never to a file):
 // 16 matrix rows form a row block; 16 columns of it form one 64-byte line. Line byte 4*r + c holds,
 // in bits 2j and 2j+1, the code (trit + 1) of row r and column 16*line + 4*j + c, for j, c in 0..3.
 // A shift and a mask thus turn one line into four registers of "16 rows x 4 columns" of unsigned
 // bytes, the operand of VPDPBUSD / SDOT with four broadcast activations, and no horizontal add is
 // needed. Missing rows and columns hold code 1 (zero). Blocks follow each other; lines of a block
 // are contiguous.
+//
+// Packed layout "t5", 1.6 bits a weight: the lines of a block in groups of five, each group stored
+// in four lines; the lines % 5 behind the last group are stored as they are. Byte b of stored line
+// i holds byte b of t2 line i (codes c0 to c3) and the fifth code c4, which is code j = i of byte b
+// of t2 line 4. With the pairs low = c0 + 3 c1 and high = c2 + 3 c3 it is 64 c4 + 8 high + low
+// where neither pair is 8; the other 17 combinations, counted with `low` running fastest, are 192 +
+// 3 count + c4. So a table of 64 entries and the top two bits decode three bytes in four, and two
+// more such tables the rest: half the instructions of a table of 256 entries.
 //
 // Arithmetic (BitNet b1.58, W1.58A8): y[r] = float(sum_k trit[r][k] * q[k]) * scale, one rounding
 // of the int32 to binary32 and one multiplication; the caller passes scale = weight_scale /
@@ -28,7 +36,7 @@ inline constexpr std::int64_t kMaxTernaryCols = std::int64_t{1} << 22;
 
 inline constexpr std::int64_t kMaxPeakRounds = std::int64_t{1} << 19;
 
-// A matrix of shape (rows, cols) in the layout above.
+// A matrix of shape (rows, cols) in the layout of the kernels that packed it.
 struct TernaryMatrix {
   const std::uint8_t* packed;  // packed_bytes(rows, cols), 64-byte aligned
   std::int64_t rows;
@@ -73,9 +81,11 @@ struct TernaryKernels {
   std::int64_t (*peak)(std::int64_t rounds) noexcept;
 };
 
+// kTernary works on layout t2, kTernaryDense on t5: the same numbers, bit for bit.
 namespace scalar {
 extern const TernaryKernels kTernary;
-}
+extern const TernaryKernels kTernaryDense;
+}  // namespace scalar
 namespace avx2 {
 extern const TernaryKernels kTernary;
 }
@@ -87,6 +97,9 @@ extern const TernaryKernels kTernary;
 }
 namespace amx {
 extern const TernaryKernels kTernary;
+}
+namespace avx512vbmi {
+extern const TernaryKernels kTernaryDense;
 }
 namespace neon {
 extern const TernaryKernels kTernary;

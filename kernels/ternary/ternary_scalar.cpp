@@ -23,31 +23,16 @@ std::uint32_t codes_of(std::uint32_t trits) noexcept {
   return ((trits & 0x7f7f7f7fu) + kZeroCodes) ^ (trits & 0x80808080u);
 }
 
-// The four bytes of one row in one line, from its 16 trits.
-std::uint32_t pack_word(const std::int8_t* trits) noexcept {
-  std::uint32_t word = 0;
-  for (int j = 0; j < 4; ++j) word |= codes_of(load_u32(trits + 4 * j)) << (2 * j);
-  return word;
-}
-
 void pack_row(const std::int8_t* trits, std::int64_t cols, std::uint8_t* out) noexcept {
-  const std::int64_t full = cols / kTernaryLineCols;
-  for (std::int64_t line = 0; line < full; ++line) {
-    const std::uint32_t word = pack_word(trits + line * kTernaryLineCols);
-    std::memcpy(out + line * kTernaryLineBytes, &word, sizeof word);
-  }
-  if (const std::int64_t rest = cols - full * kTernaryLineCols; rest != 0) {
-    std::int8_t tail[kTernaryLineCols] = {};
-    std::memcpy(tail, trits + full * kTernaryLineCols, static_cast<std::size_t>(rest));
-    const std::uint32_t word = pack_word(tail);
-    std::memcpy(out + full * kTernaryLineBytes, &word, sizeof word);
+  for (std::int64_t k = 0; k < cols; k += kTernaryLineCols, out += kTernaryLineBytes) {
+    const std::uint32_t word = ternary_pack_word(trits + k, cols - k);
+    std::memcpy(out, &word, sizeof word);
   }
 }
 
 void pack_missing_row(std::int64_t cols, std::uint8_t* out) noexcept {
-  constexpr std::uint32_t kWord = kZeroCodes * 0x55u;  // code 1 at all four positions of each byte
   for (std::int64_t line = 0; line < ternary_lines(cols); ++line) {
-    std::memcpy(out + line * kTernaryLineBytes, &kWord, sizeof kWord);
+    std::memcpy(out + line * kTernaryLineBytes, &kTernaryZeroWord, sizeof kTernaryZeroWord);
   }
 }
 
@@ -85,17 +70,18 @@ void gemv(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_
   gemm(w, x, y, 0, begin, end);
 }
 
-std::int64_t peak(std::int64_t rounds) noexcept {
-  std::int64_t done = 0;
-  for (std::int64_t round = 0; round < rounds; ++round) {
-    int one = 1;
-    asm("" : "+r"(one));  // a new value for all the compiler knows: the loop stays a loop
-    done += std::int64_t{one * one};
-  }
-  return done;
-}
-
 }  // namespace
+
+std::uint32_t ternary_pack_word(const std::int8_t* trits, std::int64_t count) noexcept {
+  std::int8_t some[kTernaryLineCols] = {};
+  if (count < kTernaryLineCols) {
+    std::memcpy(some, trits, static_cast<std::size_t>(count));
+    trits = some;
+  }
+  std::uint32_t word = 0;
+  for (int j = 0; j < 4; ++j) word |= codes_of(load_u32(trits + 4 * j)) << (2 * j);
+  return word;
+}
 
 std::size_t ternary_packed_bytes(std::int64_t rows, std::int64_t cols) noexcept {
   const std::int64_t blocks = (rows + kTernaryRowBlock - 1) / kTernaryRowBlock;
@@ -128,7 +114,18 @@ void ternary_unpack_row(const TernaryMatrix& w, std::int64_t row, std::int8_t* t
   }
 }
 
+std::int64_t ternary_peak(std::int64_t rounds) noexcept {
+  std::int64_t done = 0;
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    int one = 1;
+    asm("" : "+r"(one));  // a new value for all the compiler knows: the loop stays a loop
+    done += std::int64_t{one * one};
+  }
+  return done;
+}
+
 constinit const TernaryKernels kTernary = {
-    kTernaryRowBlock, ternary_packed_bytes, ternary_pack, ternary_unpack_row, gemv, gemm, peak};
+    kTernaryRowBlock, ternary_packed_bytes, ternary_pack, ternary_unpack_row, gemv, gemm,
+    ternary_peak};
 
 }  // namespace tern::kernels::scalar

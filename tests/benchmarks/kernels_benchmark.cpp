@@ -110,9 +110,8 @@ void run_beside_peak(benchmark::State& state, Peak peak, double macs, Work&& wor
   state.counters["share"] = done / at_peak;
 }
 
-void run_ternary(benchmark::State& state, const KernelTable& table, Shape shape,
+void run_ternary(benchmark::State& state, const TernaryKernels& kernels, Shape shape,
                  std::int64_t tokens) {
-  const TernaryKernels& kernels = table.ternary;
   const std::size_t bytes = kernels.packed_bytes(shape.rows, shape.cols);
   Rotation weights = ternary_weights(kernels, shape, copies_for(bytes, tokens));
   AlignedBuffer<std::int8_t> q(
@@ -215,7 +214,11 @@ void register_shape(const KernelTable& table, Shape shape) {
     const std::string what = tokens == 1 ? "/gemv/" + shape.name()
                                          : "/gemm/" + shape.name() + "/" + std::to_string(tokens);
     add(row + "/ternary" + what, tokens,
-        [=, &table](benchmark::State& s) { run_ternary(s, table, shape, tokens); });
+        [=, &table](benchmark::State& s) { run_ternary(s, table.ternary, shape, tokens); });
+    if (oracle || &table.ternary_dense != &scalar::kTernaryDense) {
+      add(row + "/ternary_dense" + what, tokens,
+          [=, &table](benchmark::State& s) { run_ternary(s, table.ternary_dense, shape, tokens); });
+    }
     add(row + "/f16" + what, tokens,
         [=, &table](benchmark::State& s) { run_half(s, table, HalfType::kF16, shape, tokens); });
     add(row + "/bf16" + what, tokens,

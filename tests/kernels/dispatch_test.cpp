@@ -15,6 +15,7 @@ TEST_CASE("The list of kernels rows ends with scalar, which needs nothing") {
   CHECK(std::string(tables.back().name) == "scalar");
   CHECK(tables.back().required == Feature::kNone);
   CHECK(&tables.back().ternary == &scalar::kTernary);
+  CHECK(&tables.back().ternary_dense == &scalar::kTernaryDense);
   CHECK(&tables.back().half == &scalar::kHalf);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "kernels/aligned_buffer.h"
@@ -12,8 +13,30 @@
 namespace tern::kernels {
 namespace {
 
-constexpr std::int64_t kTokens = 64;           // of most problems
+constexpr std::int64_t kTokens = 101;          // of most problems: more than a panel of tiles
 constexpr std::uint32_t kCanary = 0x7fc0dead;  // a NaN no kernel can produce
+
+// One implementation of one layout, and the scalar one of that layout.
+struct Implementation {
+  std::string name;
+  const TernaryKernels& kernels;
+  const TernaryKernels& plain;
+};
+
+// Both layouts of every row this machine can run, each implementation once.
+std::vector<Implementation> implementations() {
+  std::vector<Implementation> all;
+  const auto add = [&](const std::string& name, const TernaryKernels& kernels,
+                       const TernaryKernels& plain) {
+    const auto same = [&](const Implementation& one) { return &one.kernels == &kernels; };
+    if (std::none_of(all.begin(), all.end(), same)) all.push_back({name, kernels, plain});
+  };
+  for (const KernelTable* table : runnable_tables()) {
+    add(std::string(table->name) + " t2", table->ternary, scalar::kTernary);
+    add(std::string(table->name) + " t5", table->ternary_dense, scalar::kTernaryDense);
+  }
+  return all;
+}
 
 enum class Fill { kRandom, kLowest, kHighest, kAlternating };
 
@@ -143,10 +166,9 @@ bool gemv_agrees(const Problem& p, const TernaryKernels& kernels, std::int64_t t
 }
 
 void check_everywhere(Problem& p, const std::vector<std::int64_t>& token_counts) {
-  for (const KernelTable* table : runnable_tables()) {
-    const TernaryKernels& kernels = table->ternary;
+  for (const auto& [name, kernels, plain] : implementations()) {
     pack(p, kernels);
-    INFO(table->name << " rows " << p.rows << " cols " << p.cols);
+    INFO(name << " rows " << p.rows << " cols " << p.cols);
     CHECK(gemv_agrees(p, kernels, 0, 0, p.rows));
     CHECK(gemv_agrees(p, kernels, 5, 0, p.rows));
     for (const std::int64_t tokens : token_counts) {
@@ -164,7 +186,7 @@ void check_everywhere(Problem& p, const std::vector<std::int64_t>& token_counts)
 
 TEST_CASE("Ternary kernels equal a plain integer sum on odd shapes") {
   const std::vector<std::int64_t> rows = {1, 15, 16, 17, 50};
-  const std::vector<std::int64_t> cols = {1, 3, 15, 16, 17, 63, 64, 65, 128, 256, 257, 271};
+  const std::vector<std::int64_t> cols = {1, 3, 15, 16, 17, 63, 64, 65, 80, 81, 159, 256, 271};
   for (const std::int64_t r : rows) {
     for (const std::int64_t c : cols) {
       Problem p = make_problem(r, c, Fill::kRandom, 2);
@@ -177,9 +199,10 @@ TEST_CASE("Ternary kernels equal a plain integer sum on tall and wide shapes") {
   struct Shape {
     std::int64_t rows, cols;
   };
-  for (const Shape shape : {Shape{640, 128}, {1000, 65}, {17, 2560}, {1, 6912}, {15, 6912}}) {
+  for (const Shape shape :
+       {Shape{640, 128}, {1000, 65}, {17, 2560}, {1, 6912}, {15, 6912}, {100, 1024}, {65, 960}}) {
     Problem p = make_problem(shape.rows, shape.cols, Fill::kRandom, 2);
-    check_everywhere(p, {1, 24, 32, 47, 64});
+    check_everywhere(p, {1, 24, 32, 47, 64, 101});
   }
 }
 
@@ -222,31 +245,30 @@ TEST_CASE("Ternary gemv stays exact past the length at which partial sums are me
   std::fill(q.data(), q.data() + cols, std::int8_t{-128});
   const auto sum = static_cast<std::int32_t>(cols * -128);
   const float scale = 1.0f;
-  for (const KernelTable* table : runnable_tables()) {
-    INFO(table->name);
-    AlignedBuffer<std::uint8_t> packed(table->ternary.packed_bytes(1, cols));
-    table->ternary.pack(trits.data(), 0, 1, 1, cols, packed.data());
+  for (const auto& [name, kernels, plain] : implementations()) {
+    INFO(name);
+    AlignedBuffer<std::uint8_t> packed(kernels.packed_bytes(1, cols));
+    kernels.pack(trits.data(), 0, 1, 1, cols, packed.data());
     float y = 0.0f;
-    table->ternary.gemv({packed.data(), 1, cols}, {q.data(), stride, &sum, &scale, 1}, &y, 0, 1);
+    kernels.gemv({packed.data(), 1, cols}, {q.data(), stride, &sum, &scale, 1}, &y, 0, 1);
     CHECK(y == static_cast<float>(sum));
   }
 }
 
-TEST_CASE(
-    "Packed ternary rows unpack to what was packed, the same bytes on every row of the table") {
+TEST_CASE("Packed ternary rows unpack to what was packed, the same bytes on every row") {
   for (const std::int64_t rows : {1, 16, 37}) {
-    for (const std::int64_t cols : {1, 16, 63, 130}) {
+    for (const std::int64_t cols : {1, 16, 63, 80, 130, 159, 163, 250}) {
       Problem p = make_problem(rows, cols, Fill::kHighest, 2);
-      pack(p, scalar::kTernary);
-      const std::vector<std::uint8_t> bytes(p.packed.data(), p.packed.data() + p.packed.size());
-      for (const KernelTable* table : runnable_tables()) {
-        INFO(table->name << " rows " << rows << " cols " << cols);
-        CHECK(table->ternary.packed_bytes(rows, cols) == bytes.size());
-        pack(p, table->ternary);
+      for (const auto& [name, kernels, plain] : implementations()) {
+        INFO(name << " rows " << rows << " cols " << cols);
+        pack(p, plain);
+        const std::vector<std::uint8_t> bytes(p.packed.data(), p.packed.data() + p.packed.size());
+        REQUIRE(kernels.packed_bytes(rows, cols) == bytes.size());
+        pack(p, kernels);
         CHECK(std::memcmp(p.packed.data(), bytes.data(), bytes.size()) == 0);
         std::vector<std::int8_t> row(static_cast<std::size_t>(cols + 1), std::int8_t{99});
         for (std::int64_t r = 0; r < rows; ++r) {
-          table->ternary.unpack_row(p.matrix(), r, row.data());
+          kernels.unpack_row(p.matrix(), r, row.data());
           CHECK(std::equal(row.begin(), row.end() - 1, p.trits.begin() + r * cols));
           CHECK(row.back() == 99);
         }
@@ -268,13 +290,64 @@ TEST_CASE("Layout t2 puts each trit where its description says") {
   }
 }
 
+TEST_CASE("Layout t5 stores five lines in four, and the lines left over as they are") {
+  CHECK(scalar::kTernaryDense.packed_bytes(16, 80) == 4 * 64);
+  CHECK(scalar::kTernaryDense.packed_bytes(17, 64) == 2 * 4 * 64);
+  CHECK(scalar::kTernaryDense.packed_bytes(1, 2560) * 10 ==
+        scalar::kTernary.packed_bytes(1, 2560) * 8);
+  // Row 2 of one group and one line: columns 3, 7, 11, 15 share a byte with column 67 (line 4, j =
+  // 0, c = 3).
+  const auto packed_byte = [](int c0, int c1, int c2, int c3, int c4, std::size_t byte) {
+    std::vector<std::int8_t> trits(3 * 96, std::int8_t{0});
+    std::int8_t* row = trits.data() + 2 * 96;
+    row[3] = static_cast<std::int8_t>(c0 - 1);
+    row[7] = static_cast<std::int8_t>(c1 - 1);
+    row[11] = static_cast<std::int8_t>(c2 - 1);
+    row[15] = static_cast<std::int8_t>(c3 - 1);
+    row[67] = static_cast<std::int8_t>(c4 - 1);
+    row[83] = -1;  // in the line left over
+    AlignedBuffer<std::uint8_t> packed(scalar::kTernaryDense.packed_bytes(3, 96));
+    scalar::kTernaryDense.pack(trits.data(), 0, 3, 3, 96, packed.data());
+    return int{packed[byte]};
+  };
+  constexpr std::size_t kByte = 4 * 2 + 3;
+  CHECK(packed_byte(0, 0, 0, 0, 0, kByte) == 0);
+  CHECK(packed_byte(1, 2, 0, 1, 2, kByte) == 2 * 64 + 3 * 8 + 7);
+  CHECK(packed_byte(2, 2, 0, 0, 0, kByte) == 192);  // low 8 with high 0
+  CHECK(packed_byte(2, 2, 1, 2, 1, kByte) == 192 + 3 * 7 + 1);
+  CHECK(packed_byte(0, 0, 2, 2, 0, kByte) == 192 + 3 * 8);  // high 8 with low 0
+  CHECK(packed_byte(2, 2, 2, 2, 2, kByte) == 192 + 3 * 16 + 2);
+  CHECK(packed_byte(0, 0, 0, 0, 0, 4 * 64 + kByte) == 0x54);  // as in t2
+}
+
+// Also the thirteen bytes that packing never writes.
+TEST_CASE("Every byte of layout t5 means the same on every row") {
+  constexpr std::int64_t kRows = 70, kCols = 5 * 80 + 37;
+  Problem p = make_problem(kRows, kCols, Fill::kRandom, 2);
+  pack(p, scalar::kTernaryDense);
+  std::mt19937 random(3);
+  for (std::uint8_t& byte : p.packed.span()) byte = static_cast<std::uint8_t>(random());
+  Output plain(kRows, 30);
+  scalar::kTernaryDense.gemm(p.matrix(), p.batch(0, 30), plain.y(), plain.stride, 0, kRows);
+  for (const auto& [name, kernels, ours] : implementations()) {
+    if (&ours != &scalar::kTernaryDense) continue;
+    INFO(name);
+    Output many(kRows, 30);
+    kernels.gemm(p.matrix(), p.batch(0, 30), many.y(), many.stride, 0, kRows);
+    CHECK(many.words == plain.words);
+    Output one(kRows, 1);
+    kernels.gemv(p.matrix(), p.batch(0, 1), one.y(), 0, kRows);
+    CHECK(std::equal(one.words.begin(), one.words.end(), plain.words.begin()));
+  }
+}
+
 TEST_CASE("Ternary peaks count what they did, in proportion to the rounds") {
-  for (const KernelTable* table : runnable_tables()) {
-    INFO(table->name);
-    const std::int64_t once = table->ternary.peak(1);
+  for (const auto& [name, kernels, plain] : implementations()) {
+    INFO(name);
+    const std::int64_t once = kernels.peak(1);
     CHECK(once > 0);
-    CHECK(table->ternary.peak(300) == 300 * once);
-    CHECK(table->ternary.peak(kMaxPeakRounds) == kMaxPeakRounds * once);
+    CHECK(kernels.peak(300) == 300 * once);
+    CHECK(kernels.peak(kMaxPeakRounds) == kMaxPeakRounds * once);
   }
 }
 

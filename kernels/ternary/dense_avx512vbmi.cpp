@@ -1,0 +1,263 @@
+// Layout t5: VPERMB turns stored bytes back into lines of layout t2, for the dot products of
+// ternary_avx512.inl. Everything here has internal linkage or is an intrinsic (see check.h).
+
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ 12 takes the deliberately undefined operands in its own header for a mistake (GCC bug
+// 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/ternary/dense_layout.h"
+#include "kernels/ternary/ternary.h"
+
+namespace tern::kernels::avx512vbmi {
+namespace {
+
+#include "kernels/ternary/ternary_avx512.inl"
+
+constexpr std::int64_t kGroupCols = kDenseGroup * kTernaryLineCols;
+constexpr std::int64_t kGroupBytes = kDenseStored * kTernaryLineBytes;
+
+// A stored line is added to the sums of codes times 64 twice, so they fill twice as fast as those
+// of a t2 line.
+constexpr std::int64_t kGemvChunkGroups = kGemvChunkLines / 2 / kDenseStored;
+
+struct Decoder {
+  __m512i common, rare, rare_fifth;
+  __m512i top;  // the mask of the top two bits, and the first of the rare bytes
+};
+
+Decoder make_decoder() noexcept {
+  return {_mm512_load_si512(kDenseCodes.t2), _mm512_load_si512(kDenseCodes.t2 + 192),
+          _mm512_load_si512(kDenseCodes.fifth + 192), _mm512_set1_epi8(static_cast<char>(0xc0))};
+}
+
+struct Decoded {
+  __m512i t2;
+  __m512i fifth;  // codes times 64
+};
+
+Decoded decode(const Decoder& d, __m512i stored) noexcept {
+  const __mmask64 rare = _mm512_cmpge_epu8_mask(stored, d.top);
+  const __m512i common = _mm512_permutexvar_epi8(stored, d.common);
+  const __m512i fifth = _mm512_and_si512(stored, d.top);
+  return {_mm512_mask_permutexvar_epi8(common, rare, stored, d.rare),
+          _mm512_mask_permutexvar_epi8(fifth, rare, stored, d.rare_fifth)};
+}
+
+// Sum(code * q) of B neighbouring row blocks over at most kGemvChunkGroups groups, added to totals.
+template <int B>
+void dot_groups(const std::uint8_t* packed, std::int64_t block_bytes, std::int64_t groups,
+                const std::int8_t* q, __m512i* totals) noexcept {
+  const Decoder decoder = make_decoder();
+  const __m512i masks[3] = {_mm512_set1_epi8(0x03), _mm512_set1_epi8(0x0c), _mm512_set1_epi8(0x30)};
+  __m512i acc[B][4];
+#pragma GCC unroll 4
+  for (int b = 0; b < B; ++b) {
+    acc[b][0] = acc[b][1] = acc[b][2] = acc[b][3] = _mm512_setzero_si512();
+  }
+  for (std::int64_t g = 0; g < groups; ++g, q += kGroupCols, packed += kGroupBytes) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kDenseStored; ++i) {
+      const std::int8_t* ql = q + i * kTernaryLineCols;
+      const __m512i words[4] = {broadcast4(ql), broadcast4(ql + 4), broadcast4(ql + 8),
+                                broadcast4(ql + 12)};
+      const __m512i fifth_word = broadcast4(q + kDenseStored * kTernaryLineCols + 4 * i);
+#pragma GCC unroll 4
+      for (int b = 0; b < B; ++b) {
+        const std::uint8_t* p = packed + b * block_bytes + i * kTernaryLineBytes;
+        _mm_prefetch(reinterpret_cast<const char*>(p + kPrefetchBytes), _MM_HINT_T1);
+        const Decoded v = decode(decoder, _mm512_load_si512(p));
+        dot(acc[b][3], v.fifth, fifth_word);
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; ++j) dot(acc[b][j], _mm512_and_si512(v.t2, masks[j]), words[j]);
+        dot(acc[b][3], _mm512_and_si512(v.t2, decoder.top), words[3]);
+      }
+    }
+  }
+  for (int b = 0; b < B; ++b) add_quarters(totals[b], acc[b]);
+}
+
+// Rows [row, row + 16 B), of which `end` may cut off the last.
+template <int B>
+void gemv_blocks(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t row,
+                 std::int64_t end) noexcept {
+  const std::int64_t lines = ternary_lines(w.cols);
+  const std::int64_t groups = lines / kDenseGroup;
+  const std::int64_t block_bytes = dense_block_bytes(w.cols);
+  const std::uint8_t* packed = w.packed + row / kTernaryRowBlock * block_bytes;
+  __m512i totals[B];
+  for (int b = 0; b < B; ++b) totals[b] = _mm512_setzero_si512();
+  for (std::int64_t g = 0; g < groups; g += kGemvChunkGroups) {
+    dot_groups<B>(packed + g * kGroupBytes, block_bytes,
+                  groups - g < kGemvChunkGroups ? groups - g : kGemvChunkGroups,
+                  x.q + g * kGroupCols, totals);
+  }
+  dot_lines<B>(packed + groups * kGroupBytes, block_bytes, lines % kDenseGroup,
+               x.q + groups * kGroupCols, totals);
+  for (int b = 0; b < B; ++b, row += kTernaryRowBlock) {
+    store_rows(y + row, totals[b], x.sums[0], x.scales[0], end - row);
+  }
+}
+
+void gemv(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t begin,
+          std::int64_t end) noexcept {
+  std::int64_t row = begin;
+  for (; end - row > (kStreams - 1) * kTernaryRowBlock; row += kStreams * kTernaryRowBlock) {
+    gemv_blocks<kStreams>(w, x, y, row, end);
+  }
+  for (; row < end; row += kTernaryRowBlock) gemv_blocks<1>(w, x, y, row, end);
+}
+
+// gemm decodes a chunk of columns of a few row blocks once for several tiles of tokens. The decoded
+// lines and the interleaved activations of one tile share L1 (16 and 24 KiB); those of the other
+// tiles wait in L2.
+constexpr std::int64_t kChunkLines = kChunkCols / kTernaryLineCols;
+constexpr std::int64_t kChunkGroups = 12;  // and in the last chunk the lines behind the last group
+static_assert(kChunkGroups * kDenseGroup + kDenseGroup - 1 <= kChunkLines);
+constexpr std::int64_t kPanelBlocks = 4;
+constexpr int kPanelTiles = 4;
+
+// Part of the columns of a matrix.
+struct Chunk {
+  std::int64_t first_line, lines;  // of layout t2
+  std::int64_t groups;
+  bool first, last;
+};
+
+Chunk chunk_at(std::int64_t group, std::int64_t lines) noexcept {
+  const std::int64_t all = lines / kDenseGroup;
+  const bool last = all - group <= kChunkGroups;
+  const std::int64_t groups = last ? all - group : kChunkGroups;
+  const std::int64_t first = group * kDenseGroup;
+  return {first, last ? lines - first : groups * kDenseGroup, groups, group == 0, last};
+}
+
+// The lines of a chunk of one row block, from its first stored line.
+void expand(const Decoder& decoder, const std::uint8_t* packed, const Chunk& chunk,
+            std::uint8_t* lines) noexcept {
+  for (std::int64_t g = 0; g < chunk.groups; ++g) {
+    __m512i fifth[kDenseStored];
+#pragma GCC unroll 4
+    for (int i = 0; i < kDenseStored; ++i, packed += kTernaryLineBytes) {
+      _mm_prefetch(reinterpret_cast<const char*>(packed + kPrefetchBytes), _MM_HINT_T1);
+      const Decoded v = decode(decoder, _mm512_load_si512(packed));
+      _mm512_store_si512(lines + i * kTernaryLineBytes, v.t2);
+      fifth[i] = v.fifth;
+    }
+    const __m512i low =
+        _mm512_or_si512(_mm512_srli_epi16(fifth[0], 6), _mm512_srli_epi16(fifth[1], 4));
+    const __m512i high = _mm512_or_si512(_mm512_srli_epi16(fifth[2], 2), fifth[3]);
+    _mm512_store_si512(lines + kDenseStored * kTernaryLineBytes, _mm512_or_si512(low, high));
+    lines += kDenseGroup * kTernaryLineBytes;
+  }
+  std::memcpy(
+      lines, packed,
+      static_cast<std::size_t>((chunk.lines - chunk.groups * kDenseGroup) * kTernaryLineBytes));
+}
+
+// Tokens [t0, t0 + size) and their words.
+struct TokenTile {
+  std::int64_t t0;
+  int size;  // 24, 16, 8, 4, 2 or 1
+  Words words;
+};
+
+int tile_size(std::int64_t tokens) noexcept {
+  if (tokens >= kMaxTile) return kMaxTile;
+  int size = 16;
+  while (size > tokens) size /= 2;
+  return size;
+}
+
+Words words_of(const std::int8_t* q, std::int64_t stride, std::int64_t cols, int size,
+               std::int8_t* room) noexcept {
+  if (size < 4) return {q, stride, 4};
+  if (size == 24) interleave<24>(q, stride, cols, room);
+  if (size == 16) interleave<16>(q, stride, cols, room);
+  if (size == 8) interleave<8>(q, stride, cols, room);
+  if (size == 4) interleave<4>(q, stride, cols, room);
+  return {room, 0, 0};
+}
+
+void run_tile(const TokenTile& t, const std::uint8_t* lines, std::int64_t count,
+              const Outputs& out) noexcept {
+  if (t.size == 24) return tile<24>(lines, count, t.words, out);
+  if (t.size == 16) return tile<16>(lines, count, t.words, out);
+  if (t.size == 8) return tile<8>(lines, count, t.words, out);
+  if (t.size == 4) return tile<4>(lines, count, t.words, out);
+  if (t.size == 2) return tile<2>(lines, count, t.words, out);
+  tile<1>(lines, count, t.words, out);
+}
+
+struct Panel {
+  const std::uint8_t* packed;  // the chunk in the first row block
+  std::int64_t row, blocks, end;
+};
+
+// One chunk of the columns of a few row blocks against some tiles of tokens.
+void run_panel(const Decoder& decoder, const Panel& panel, std::int64_t block_bytes,
+               const Chunk& chunk, const TokenTile* tiles, int count, const QuantizedBatch& x,
+               float* y, std::int64_t y_stride) noexcept {
+  alignas(64) std::uint8_t lines[kPanelBlocks][kChunkLines * kTernaryLineBytes];
+  for (std::int64_t b = 0; b < panel.blocks; ++b) {
+    expand(decoder, panel.packed + b * block_bytes, chunk, lines[b]);
+  }
+  for (int i = 0; i < count; ++i) {
+    const std::int64_t t0 = tiles[i].t0;
+    for (std::int64_t b = 0; b < panel.blocks; ++b) {
+      const std::int64_t row = panel.row + b * kTernaryRowBlock;
+      run_tile(tiles[i], lines[b], chunk.lines,
+               {x.sums + t0, x.scales + t0, y + t0 * y_stride + row, y_stride, panel.end - row,
+                chunk.first, chunk.last});
+    }
+  }
+}
+
+void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t y_stride,
+          std::int64_t begin, std::int64_t end) noexcept {
+  alignas(64) std::int8_t room[kPanelTiles][kMaxTile * kChunkCols];
+  const Decoder decoder = make_decoder();
+  const std::int64_t lines = ternary_lines(w.cols);
+  const std::int64_t block_bytes = dense_block_bytes(w.cols);
+  for (std::int64_t t0 = 0; t0 < x.tokens;) {
+    TokenTile tiles[kPanelTiles];
+    int count = 0;
+    for (; count < kPanelTiles && t0 < x.tokens; t0 += tiles[count++].size) {
+      tiles[count] = {t0, tile_size(x.tokens - t0), {}};
+    }
+    std::int64_t group = 0;
+    for (bool more = true; more; group += kChunkGroups) {
+      const Chunk chunk = chunk_at(group, lines);
+      more = !chunk.last;
+      for (int i = 0; i < count; ++i) {
+        const std::int64_t k = chunk.first_line * kTernaryLineCols;
+        tiles[i].words = words_of(x.q + tiles[i].t0 * x.stride + k, x.stride,
+                                  chunk.lines * kTernaryLineCols, tiles[i].size, room[i]);
+      }
+      for (std::int64_t row = begin; row < end; row += kPanelBlocks * kTernaryRowBlock) {
+        const std::int64_t left = (end - row + kTernaryRowBlock - 1) / kTernaryRowBlock;
+        run_panel(decoder,
+                  {w.packed + row / kTernaryRowBlock * block_bytes + group * kGroupBytes, row,
+                   left < kPanelBlocks ? left : kPanelBlocks, end},
+                  block_bytes, chunk, tiles, count, x, y, y_stride);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+constinit const TernaryKernels kTernaryDense = {kTernaryRowBlock,
+                                                scalar::dense_packed_bytes,
+                                                scalar::dense_pack,
+                                                scalar::dense_unpack_row,
+                                                gemv,
+                                                gemm,
+                                                peak};
+
+}  // namespace tern::kernels::avx512vbmi
