@@ -61,7 +61,7 @@ void dot_groups(const std::uint8_t* packed, std::int64_t block_bytes, std::int64
     acc[b][0] = acc[b][1] = acc[b][2] = acc[b][3] = _mm512_setzero_si512();
   }
   for (std::int64_t g = 0; g < groups; ++g, q += kGroupCols, packed += kGroupBytes) {
-#pragma GCC unroll 4
+#pragma GCC unroll 1
     for (int i = 0; i < kDenseStored; ++i) {
       const std::int8_t* ql = q + i * kTernaryLineCols;
       const __m512i words[4] = {broadcast4(ql), broadcast4(ql + 4), broadcast4(ql + 8),
@@ -122,6 +122,9 @@ static_assert(kChunkGroups * kDenseGroup + kDenseGroup - 1 <= kChunkLines);
 constexpr std::int64_t kPanelBlocks = 4;
 constexpr int kPanelTiles = 4;
 
+// Rows whose sums of a panel's tiles stay in L2 between chunks (384 KiB).
+constexpr std::int64_t kPartRows = 1024;
+
 // Part of the columns of a matrix.
 struct Chunk {
   std::int64_t first_line, lines;  // of layout t2
@@ -163,7 +166,7 @@ void expand(const Decoder& decoder, const std::uint8_t* packed, const Chunk& chu
 // Tokens [t0, t0 + size) and their words.
 struct TokenTile {
   std::int64_t t0;
-  int size;  // 24, 16, 8, 4, 2 or 1
+  int size;  // 24, 16, 8, 4, 2 or 1; 0 behind the last tile
   Words words;
 };
 
@@ -194,58 +197,65 @@ void run_tile(const TokenTile& t, const std::uint8_t* lines, std::int64_t count,
   tile<1>(lines, count, t.words, out);
 }
 
-struct Panel {
-  const std::uint8_t* packed;  // the chunk in the first row block
-  std::int64_t row, blocks, end;
-};
-
-// One chunk of the columns of a few row blocks against some tiles of tokens.
-void run_panel(const Decoder& decoder, const Panel& panel, std::int64_t block_bytes,
-               const Chunk& chunk, const TokenTile* tiles, int count, const QuantizedBatch& x,
-               float* y, std::int64_t y_stride) noexcept {
+// One chunk of the columns of a few row blocks, the first of them at `row`, against some tiles of
+// tokens. packed: the chunk in the first row block.
+void run_panel(const Decoder& decoder, const std::uint8_t* packed, std::int64_t block_bytes,
+               std::int64_t row, std::int64_t end, const Chunk& chunk,
+               const TokenTile (&tiles)[kPanelTiles], const QuantizedBatch& x, float* y,
+               std::int64_t y_stride) noexcept {
   alignas(64) std::uint8_t lines[kPanelBlocks][kChunkLines * kTernaryLineBytes];
-  for (std::int64_t b = 0; b < panel.blocks; ++b) {
-    expand(decoder, panel.packed + b * block_bytes, chunk, lines[b]);
+  const std::int64_t left = (end - row + kTernaryRowBlock - 1) / kTernaryRowBlock;
+  const std::int64_t blocks = left < kPanelBlocks ? left : kPanelBlocks;
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    expand(decoder, packed + b * block_bytes, chunk, lines[b]);
   }
-  for (int i = 0; i < count; ++i) {
-    const std::int64_t t0 = tiles[i].t0;
-    for (std::int64_t b = 0; b < panel.blocks; ++b) {
-      const std::int64_t row = panel.row + b * kTernaryRowBlock;
-      run_tile(tiles[i], lines[b], chunk.lines,
-               {x.sums + t0, x.scales + t0, y + t0 * y_stride + row, y_stride, panel.end - row,
+  for (const TokenTile& t : tiles) {
+    if (t.size == 0) break;
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      const std::int64_t at = row + b * kTernaryRowBlock;
+      run_tile(t, lines[b], chunk.lines,
+               {x.sums + t.t0, x.scales + t.t0, y + t.t0 * y_stride + at, y_stride, end - at,
                 chunk.first, chunk.last});
+    }
+  }
+}
+
+// Some tiles of tokens against rows [begin, end).
+void run_tiles(const TernaryMatrix& w, const QuantizedBatch& x, TokenTile (&tiles)[kPanelTiles],
+               float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
+  alignas(64) std::int8_t room[kPanelTiles][kMaxTile * kChunkCols];
+  const Decoder decoder = make_decoder();
+  const std::int64_t lines = ternary_lines(w.cols);
+  const std::int64_t block_bytes = dense_block_bytes(w.cols);
+  bool more = true;
+  for (std::int64_t group = 0; more; group += kChunkGroups) {
+    const Chunk chunk = chunk_at(group, lines);
+    more = !chunk.last;
+    const std::int8_t* q = x.q + chunk.first_line * kTernaryLineCols;
+    for (int i = 0; i < kPanelTiles; ++i) {
+      tiles[i].words = words_of(q + tiles[i].t0 * x.stride, x.stride,
+                                chunk.lines * kTernaryLineCols, tiles[i].size, room[i]);
+    }
+    const std::uint8_t* packed = w.packed + group * kGroupBytes;
+    for (std::int64_t row = begin; row < end; row += kPanelBlocks * kTernaryRowBlock) {
+      run_panel(decoder, packed + row / kTernaryRowBlock * block_bytes, block_bytes, row, end,
+                chunk, tiles, x, y, y_stride);
     }
   }
 }
 
 void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t y_stride,
           std::int64_t begin, std::int64_t end) noexcept {
-  alignas(64) std::int8_t room[kPanelTiles][kMaxTile * kChunkCols];
-  const Decoder decoder = make_decoder();
-  const std::int64_t lines = ternary_lines(w.cols);
-  const std::int64_t block_bytes = dense_block_bytes(w.cols);
-  for (std::int64_t t0 = 0; t0 < x.tokens;) {
-    TokenTile tiles[kPanelTiles];
-    int count = 0;
-    for (; count < kPanelTiles && t0 < x.tokens; t0 += tiles[count++].size) {
-      tiles[count] = {t0, tile_size(x.tokens - t0), {}};
+  for (std::int64_t t = 0; t < x.tokens;) {
+    TokenTile tiles[kPanelTiles] = {};
+    for (TokenTile& one : tiles) {
+      if (t == x.tokens) break;
+      one.t0 = t;
+      one.size = tile_size(x.tokens - t);
+      t += one.size;
     }
-    std::int64_t group = 0;
-    for (bool more = true; more; group += kChunkGroups) {
-      const Chunk chunk = chunk_at(group, lines);
-      more = !chunk.last;
-      for (int i = 0; i < count; ++i) {
-        const std::int64_t k = chunk.first_line * kTernaryLineCols;
-        tiles[i].words = words_of(x.q + tiles[i].t0 * x.stride + k, x.stride,
-                                  chunk.lines * kTernaryLineCols, tiles[i].size, room[i]);
-      }
-      for (std::int64_t row = begin; row < end; row += kPanelBlocks * kTernaryRowBlock) {
-        const std::int64_t left = (end - row + kTernaryRowBlock - 1) / kTernaryRowBlock;
-        run_panel(decoder,
-                  {w.packed + row / kTernaryRowBlock * block_bytes + group * kGroupBytes, row,
-                   left < kPanelBlocks ? left : kPanelBlocks, end},
-                  block_bytes, chunk, tiles, count, x, y, y_stride);
-      }
+    for (std::int64_t row = begin; row < end; row += kPartRows) {
+      run_tiles(w, x, tiles, y, y_stride, row, end - row < kPartRows ? end : row + kPartRows);
     }
   }
 }
