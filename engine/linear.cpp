@@ -37,14 +37,14 @@ std::int64_t block_row_bytes(kernels::BlockType type, std::int64_t cols) noexcep
   return cols / 32 * (type == kernels::BlockType::kQ8_0 ? 34 : 18);
 }
 
-TernaryLinear::TernaryLinear(const kernels::KernelTable& table, std::int64_t rows,
+TernaryLinear::TernaryLinear(const kernels::TernaryKernels& kernels, std::int64_t rows,
                              std::int64_t cols, float scale, const RowTrits& row_trits,
                              ThreadPool& pool)
-    : kernels_(&table.ternary),
+    : kernels_(&kernels),
       rows_(rows),
       cols_(cols),
       scale_(scale),
-      packed_(table.ternary.packed_bytes(rows, cols)) {
+      packed_(kernels.packed_bytes(rows, cols)) {
   TERN_CHECK(cols <= kernels::kMaxTernaryCols, "%lld columns", static_cast<long long>(cols));
   for_row_blocks(pool, rows, kernels_->row_block, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::int8_t> trits(static_cast<std::size_t>((end - begin) * cols));

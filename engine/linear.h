@@ -34,7 +34,7 @@ class TernaryLinear {
   // row_trits(row, out) yields the trits (cols) of one row; it is called from many threads and may
   // throw.
   using RowTrits = std::function<void(std::int64_t row, std::int8_t* out)>;
-  TernaryLinear(const kernels::KernelTable& table, std::int64_t rows, std::int64_t cols,
+  TernaryLinear(const kernels::TernaryKernels& kernels, std::int64_t rows, std::int64_t cols,
                 float scale, const RowTrits& row_trits, ThreadPool& pool);
 
   std::int64_t rows() const noexcept { return rows_; }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <new>
+#include <optional>
 
 #include "engine/error.h"
 #include "engine/formats/gguf.h"
@@ -37,39 +38,76 @@ std::int64_t head_bytes(HeadType head, std::int64_t elements) {
   return head == HeadType::kQ8_0 ? elements / 32 * 34 : elements / 256 * 210;
 }
 
-// Packed bytes of a stored tensor, from its type: an estimate for the memory check, exact but for
+TernaryBits bits_of(const std::optional<TernaryLayout>& layout) {
+  return layout.has_value() ? layout->bits : TernaryBits::k2;
+}
+
+// What the tensors of a file become in memory: an estimate for the memory check, exact but for
 // padding.
-std::int64_t packed_bytes(const TensorView& t, bool ternarized) {
-  if (t.shape.size() != 2) return t.elements() * 4;
+struct PackedSize {
+  std::int64_t ternary_weights = 0;
+  std::int64_t other_bytes = 0;
+};
+
+void add(PackedSize& size, const TensorView& t, bool ternarized) {
+  if (t.shape.size() != 2) {
+    size.other_bytes += t.elements() * 4;
+    return;
+  }
   switch (t.type) {
     case DType::kI2S:
     case DType::kTq1_0:
     case DType::kTq2_0:
-      return t.elements() / 4;
+      size.ternary_weights += t.elements();
+      break;
     case DType::kU8:
-      return t.elements();
+      size.ternary_weights += t.elements() * 4;
+      break;
     case DType::kF16:
     case DType::kBf16:
-      return ternarized ? t.elements() / 4 : t.elements() * 2;
+      (ternarized ? size.ternary_weights : size.other_bytes) += t.elements() * (ternarized ? 1 : 2);
+      break;
     case DType::kQ8_0:
     case DType::kQ4_0:
     case DType::kQ6_K:
-      return static_cast<std::int64_t>(t.bytes.size());
+      size.other_bytes += static_cast<std::int64_t>(t.bytes.size());
+      break;
     default:
-      return t.elements() * 4;
+      size.other_bytes += t.elements() * 4;
   }
 }
 
 // head_name: the tensor that `head` requantises.
-std::int64_t packed_bytes(std::span<const TensorView> tensors, bool ternarized, HeadType head,
-                          const std::string& head_name) {
-  std::int64_t sum = 0;
+PackedSize packed_size(std::span<const TensorView> tensors, bool ternarized, HeadType head,
+                       const std::string& head_name) {
+  PackedSize size;
   for (const TensorView& t : tensors) {
-    const bool requantized = head != HeadType::kStored && t.name == head_name;
-    sum += requantized ? head_bytes(head, t.elements())
-                       : packed_bytes(t, ternarized && t.name.find("_proj.") != std::string::npos);
+    if (head != HeadType::kStored && t.name == head_name) {
+      size.other_bytes += head_bytes(head, t.elements());
+    } else {
+      add(size, t, ternarized && t.name.find("_proj.") != std::string::npos);
+    }
   }
-  return sum;
+  return size;
+}
+
+// How a model is to be loaded.
+struct Target {
+  const kernels::KernelTable& table;
+  ThreadPool& pool;
+  const ModelOptions& options;
+};
+
+// Where the ternary weights go; checks that everything fits.
+std::optional<TernaryLayout> lay_out(const std::string& what, const PackedSize& size,
+                                     const Target& target) {
+  std::optional<TernaryLayout> layout;
+  if (size.ternary_weights > 0) {
+    layout = choose_ternary_layout(target.options.ternary_bits, target.table, size.ternary_weights,
+                                   target.pool);
+  }
+  require_memory(what, size.other_bytes + ternary_bytes(size.ternary_weights, bits_of(layout)));
+  return layout;
 }
 
 std::string head_name(Container container, const ModelConfig& c) {
@@ -100,21 +138,24 @@ struct Loaded {
   ModelWeights weights;
   std::string container;
   std::string types;
+  std::optional<TernaryLayout> ternary_layout;
 };
 
-Loaded load_gguf(const std::filesystem::path& path, HeadType head,
-                 const kernels::KernelTable& table, ThreadPool& pool) {
+Loaded load_gguf(const std::filesystem::path& path, const Target& target) {
   const GgufFile file(path);
   ModelConfig config = config_from_gguf(file);
-  require_memory(file.origin(),
-                 packed_bytes(file.tensors(), false, head, head_name(Container::kGguf, config)));
-  ModelWeights weights = load_weights(file, config, head, table, pool);
+  const HeadType head = target.options.head;
+  std::optional<TernaryLayout> layout = lay_out(
+      file.origin(), packed_size(file.tensors(), false, head, head_name(Container::kGguf, config)),
+      target);
+  ModelWeights weights =
+      load_weights(file, config, {head, bits_of(layout)}, target.table, target.pool);
   return {std::move(config), std::move(weights), "gguf v" + std::to_string(file.version()),
-          stored_type(file.find(tensor_name(Container::kGguf, 0, LayerRole::kQ)))};
+          stored_type(file.find(tensor_name(Container::kGguf, 0, LayerRole::kQ))),
+          std::move(layout)};
 }
 
-Loaded load_safetensors(const std::filesystem::path& path, HeadType head,
-                        const kernels::KernelTable& table, ThreadPool& pool) {
+Loaded load_safetensors(const std::filesystem::path& path, const Target& target) {
   const SafetensorsFile file(path);
   if (file.config_json().empty()) {
     throw Error(
@@ -124,28 +165,36 @@ Loaded load_safetensors(const std::filesystem::path& path, HeadType head,
   ModelConfig config = config_from_json(file.config_json(), file.origin());
   const bool online = hf_quantization(file.config_json(), file.origin()).weights ==
                       HfQuantization::Weights::kOnline;
-  require_memory(file.origin(), packed_bytes(file.tensors(), online, head,
-                                             head_name(Container::kHuggingFace, config)));
-  ModelWeights weights = load_weights(file, config, head, table, pool);
+  const HeadType head = target.options.head;
+  std::optional<TernaryLayout> layout =
+      lay_out(file.origin(),
+              packed_size(file.tensors(), online, head, head_name(Container::kHuggingFace, config)),
+              target);
+  ModelWeights weights =
+      load_weights(file, config, {head, bits_of(layout)}, target.table, target.pool);
   return {std::move(config), std::move(weights), "safetensors",
-          stored_type(file.find(tensor_name(Container::kHuggingFace, 0, LayerRole::kQ)))};
+          stored_type(file.find(tensor_name(Container::kHuggingFace, 0, LayerRole::kQ))),
+          std::move(layout)};
 }
 
-Loaded make_synthetic(const std::string& name, HeadType head, const kernels::KernelTable& table,
-                      ThreadPool& pool) {
+Loaded make_synthetic(const std::string& name, const Target& target) {
   const SyntheticShape& shape = synthetic_shape(name);
+  const HeadType head = target.options.head;
   const std::int64_t table_elements = shape.vocab * shape.hidden;
   const std::int64_t saved =
       head == HeadType::kStored ? 0 : table_elements * 2 - head_bytes(head, table_elements);
-  require_memory("synth:" + name, synthetic_bytes(shape, false) - saved);
-  return {config_of(shape), make_weights(shape, kSyntheticSeed, head, table, pool), "synthetic",
-          "ternary"};
+  const std::int64_t weights = synthetic_parameters(shape);
+  const std::int64_t others =
+      synthetic_bytes(shape, false) - ternary_bytes(weights, TernaryBits::k2) - saved;
+  std::optional<TernaryLayout> layout = lay_out("synth:" + name, {weights, others}, target);
+  return {config_of(shape),
+          make_weights(shape, kSyntheticSeed, {head, bits_of(layout)}, target.table, target.pool),
+          "synthetic", "ternary", std::move(layout)};
 }
 
-Loaded load_any(const std::string& spec, HeadType head, const kernels::KernelTable& table,
-                ThreadPool& pool) {
+Loaded load_any(const std::string& spec, const Target& target) {
   if (spec.starts_with(kSyntheticPrefix)) {
-    return make_synthetic(spec.substr(kSyntheticPrefix.size()), head, table, pool);
+    return make_synthetic(spec.substr(kSyntheticPrefix.size()), target);
   }
   const std::filesystem::path path(spec);
   std::error_code error;
@@ -158,9 +207,9 @@ Loaded load_any(const std::string& spec, HeadType head, const kernels::KernelTab
   if (safetensors && !(!folder && is_gguf(path))) {
     const bool beside =
         !folder && std::filesystem::exists(path.parent_path() / "config.json", error);
-    return load_safetensors(beside ? path.parent_path() : path, head, table, pool);
+    return load_safetensors(beside ? path.parent_path() : path, target);
   }
-  return load_gguf(path, head, table, pool);
+  return load_gguf(path, target);
 }
 
 // Behind a description.
@@ -183,8 +232,8 @@ const char* name(TwinType type) noexcept {
 }
 
 std::shared_ptr<const Model> Model::load(const std::string& spec, const kernels::KernelTable& table,
-                                         ThreadPool& pool, const LoadOptions& options) {
-  Loaded loaded = load_any(spec, options.head, table, pool);
+                                         ThreadPool& pool, const ModelOptions& options) {
+  Loaded loaded = load_any(spec, {table, pool, options});
   auto model = std::shared_ptr<Model>(new Model());
   model->config_ = std::move(loaded.config);
   model->table_ = &table;
@@ -194,6 +243,7 @@ std::shared_ptr<const Model> Model::load(const std::string& spec, const kernels:
   facts.weight_types = std::move(loaded.types);
   facts.ternary = loaded.weights.ternary();
   facts.head = options.head;
+  facts.ternary_layout = std::move(loaded.ternary_layout);
   facts.description = model->config_.name + " " + facts.weight_types + head_text(facts.head);
   facts.parameters = count_parameters(model->config_, loaded.weights.shared->output == nullptr);
   facts.bytes = loaded.weights.total_bytes();
@@ -214,6 +264,7 @@ std::shared_ptr<const Model> Model::twin(const Model& base, TwinType type, Threa
                        twin_layers(*base.weights_, type, *base.table_, pool)};
   twin->facts_ = base.facts_;
   twin->facts_.ternary = false;
+  twin->facts_.ternary_layout.reset();
   twin->facts_.weight_types = name(type);
   twin->facts_.description =
       base.config_.name + " " + name(type) + " twin" + head_text(base.facts_.head);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/model_config.h"
@@ -25,6 +26,12 @@ struct ModelFacts {
   std::int64_t bytes = 0;             // all weights as packed in memory
   bool ternary = false;               // the linear layers are ternary with int8 activations
   HeadType head = HeadType::kStored;  // requantised at load: other answers than the file's
+  std::optional<TernaryLayout> ternary_layout;  // nothing: no linear layer is ternary
+};
+
+struct ModelOptions {
+  HeadType head = HeadType::kStored;
+  std::optional<TernaryBits> ternary_bits = TernaryBits::k2;  // nullopt: the faster one, measured
 };
 
 class Model {
@@ -33,7 +40,7 @@ class Model {
   // that the weights fit in the memory available.
   static std::shared_ptr<const Model> load(const std::string& spec,
                                            const kernels::KernelTable& table, ThreadPool& pool,
-                                           const LoadOptions& options = {});
+                                           const ModelOptions& options = {});
 
   // The same network with linear layers of another type, which changes how activations enter them:
   // unquantised into F16, quantised per block of 32 into Q8_0 and Q4_0. Throws Error when `base` is

@@ -106,26 +106,28 @@ bool ModelWeights::ternary() const noexcept {
   return !layers.empty() && std::all_of(layers.begin(), layers.end(), all_ternary);
 }
 
-ModelWeights load_weights(const GgufFile& file, const ModelConfig& config, HeadType head,
-                          const kernels::KernelTable& table, ThreadPool& pool) {
+ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,
+                          const WeightChoices& choices, const kernels::KernelTable& table,
+                          ThreadPool& pool) {
   WeightReader reader(
       Container::kGguf, file.origin(), [&](const std::string& name) { return file.find(name); }, {},
-      table, pool);
-  ModelWeights weights = read(file, reader, config, config.tied_embedding, head);
+      table, choices.ternary_bits, pool);
+  ModelWeights weights = read(file, reader, config, config.tied_embedding, choices.head);
   reader.refuse_leftovers(file.tensors());
   return weights;
 }
 
-ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config, HeadType head,
-                          const kernels::KernelTable& table, ThreadPool& pool) {
+ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config,
+                          const WeightChoices& choices, const kernels::KernelTable& table,
+                          ThreadPool& pool) {
   WeightReader reader(
       Container::kHuggingFace, file.origin(),
       [&](const std::string& name) { return file.find(name); },
-      hf_quantization(file.config_json(), file.origin()), table, pool);
+      hf_quantization(file.config_json(), file.origin()), table, choices.ternary_bits, pool);
   // A tied checkpoint may carry a copy of the embedding as its head.
   if (config.tied_embedding)
     reader.ignore(tensor_name(Container::kHuggingFace, ModelRole::kOutput));
-  ModelWeights weights = read(file, reader, config, config.tied_embedding, head);
+  ModelWeights weights = read(file, reader, config, config.tied_embedding, choices.head);
   reader.refuse_leftovers(file.tensors());
   return weights;
 }
@@ -155,14 +157,15 @@ Embedding synthetic_embedding(const ModelConfig& c, std::uint64_t seed, HeadType
 
 }  // namespace
 
-ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed, HeadType head,
-                          const kernels::KernelTable& table, ThreadPool& pool) {
+ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
+                          const WeightChoices& choices, const kernels::KernelTable& table,
+                          ThreadPool& pool) {
   const ModelConfig c = config_of(shape);
   const auto ones = [](std::int64_t n) {
     return std::vector<float>(static_cast<std::size_t>(n), 1.0f);
   };
   auto shared = std::make_shared<SharedWeights>(
-      SharedWeights{.embedding = synthetic_embedding(c, seed, head, table, pool),
+      SharedWeights{.embedding = synthetic_embedding(c, seed, choices.head, table, pool),
                     .output = nullptr,
                     .output_norm = ones(c.hidden),
                     .norms = {}});
@@ -173,7 +176,7 @@ ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed, HeadT
         make_layer(c, [&](LayerRole role, std::int64_t rows, std::int64_t cols) -> Linear {
           const std::int64_t tensor = synthetic_tensor(layer, role);
           return TernaryLinear(
-              table, rows, cols, synthetic_scale(cols),
+              ternary_kernels(table, choices.ternary_bits), rows, cols, synthetic_scale(cols),
               [&](std::int64_t row, std::int8_t* out) {
                 synthetic_trits(seed, tensor, row, cols, out);
               },

@@ -55,12 +55,15 @@ struct ModelWeights {
 // Each throws Error when a tensor is missing, has the wrong shape or an unsupported type, or when
 // the file holds a tensor that this network would ignore (a bias, an unknown norm): answers would
 // be wrong.
-ModelWeights load_weights(const GgufFile& file, const ModelConfig& config, HeadType head,
-                          const kernels::KernelTable& table, ThreadPool& pool);
-ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config, HeadType head,
-                          const kernels::KernelTable& table, ThreadPool& pool);
-ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed, HeadType head,
-                          const kernels::KernelTable& table, ThreadPool& pool);
+ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,
+                          const WeightChoices& choices, const kernels::KernelTable& table,
+                          ThreadPool& pool);
+ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config,
+                          const WeightChoices& choices, const kernels::KernelTable& table,
+                          ThreadPool& pool);
+ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
+                          const WeightChoices& choices, const kernels::KernelTable& table,
+                          ThreadPool& pool);
 
 // The same layers in another type: weights -1, 0, 1 (block scales 1) and the tensor's binary32
 // scale on the output, which is the dequantised matrix without the rounding of its scale to

@@ -3,14 +3,17 @@
 
 #include <cstdint>
 
+#include "engine/ternary_layout.h"
+
 namespace tern::engine {
 
 // The output head, and the embedding where both are one matrix: as stored, or requantised at load.
 enum class HeadType : std::uint8_t { kStored, kQ8_0, kQ6_K };
 const char* name(HeadType type) noexcept;  // "stored", "q8_0", "q6_k"
 
-struct LoadOptions {
+struct WeightChoices {
   HeadType head = HeadType::kStored;
+  TernaryBits ternary_bits = TernaryBits::k2;
 };
 
 // Linear layers of the twin of a ternary model. Every type holds its trits exactly.

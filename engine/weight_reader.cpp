@@ -62,12 +62,13 @@ std::int8_t ternarize(float w, float s) noexcept {
 
 WeightReader::WeightReader(Container container, std::string origin, Find find,
                            HfQuantization quantization, const kernels::KernelTable& table,
-                           ThreadPool& pool)
+                           TernaryBits ternary_bits, ThreadPool& pool)
     : container_(container),
       origin_(std::move(origin)),
       find_(std::move(find)),
       quantization_(quantization),
       table_(table),
+      ternary_kernels_(ternary_kernels(table, ternary_bits)),
       pool_(pool) {}
 
 const TensorView& WeightReader::require(const std::string& name,
@@ -197,13 +198,13 @@ TernaryLinear WeightReader::ternary(const TensorView& tensor) {
                 ": expected a finite number, got " + std::to_string(scale));
   }
   return TernaryLinear(
-      table_, tensor.shape[0], tensor.shape[1], scale,
+      ternary_kernels_, tensor.shape[0], tensor.shape[1], scale,
       [&](std::int64_t row, std::int8_t* out) { decode_trits(tensor, row, out); }, pool_);
 }
 
 TernaryLinear WeightReader::hf_packed(const TensorView& tensor, std::int64_t rows) {
   return TernaryLinear(
-      table_, rows, tensor.shape[1], hf_scale(tensor.name),
+      ternary_kernels_, rows, tensor.shape[1], hf_scale(tensor.name),
       [&](std::int64_t row, std::int8_t* out) { decode_hf_packed_trits(tensor, row, out); }, pool_);
 }
 
@@ -213,7 +214,7 @@ TernaryLinear WeightReader::ternarized(const TensorView& tensor) {
   const float s = 1.0f / std::max(mean_magnitude(tensor), 1e-5f);
   const std::int64_t cols = tensor.shape[1];
   return TernaryLinear(
-      table_, tensor.shape[0], cols, 1.0f / s,
+      ternary_kernels_, tensor.shape[0], cols, 1.0f / s,
       [&](std::int64_t row, std::int8_t* out) {
         std::vector<float> weights(static_cast<std::size_t>(cols));
         decode_row(tensor, row, weights.data());

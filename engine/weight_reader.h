@@ -23,7 +23,7 @@ class WeightReader {
   // find(name) returns nullptr when the file has no such tensor.
   using Find = std::function<const TensorView*(const std::string& name)>;
   WeightReader(Container container, std::string origin, Find find, HfQuantization quantization,
-               const kernels::KernelTable& table, ThreadPool& pool);
+               const kernels::KernelTable& table, TernaryBits ternary_bits, ThreadPool& pool);
 
   // Matrix of a layer: ternary types become TernaryLinear, block types BlockLinear, float types
   // HalfLinear.
@@ -54,6 +54,7 @@ class WeightReader {
   Find find_;
   HfQuantization quantization_;
   const kernels::KernelTable& table_;
+  const kernels::TernaryKernels& ternary_kernels_;
   ThreadPool& pool_;
   std::set<std::string> taken_;
 };

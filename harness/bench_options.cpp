@@ -30,7 +30,7 @@ struct RawOptions {
   std::vector<std::string> models, prompt, gen, prompt_gen, depth, parallel, batch, ubatch, type_k,
       type_v, threads;
   std::vector<std::string> poll, gpu_layers, flash_attention, mmap;
-  std::string pairs = "5", delay = "0", output = "md", output_err = "none";
+  std::string pairs = "5", delay = "0", output = "md", output_err = "none", ternary_bits = "2";
   bool no_warmup = false;
 };
 
@@ -76,6 +76,7 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
   app.add_flag("--progress", options.progress, "one line per repetition on stderr");
   app.add_option("--kernels", options.kernels, "force a kernels row (see tern machine)")
       ->type_name("ROW");
+  app.add_option("--ternary-bits", raw.ternary_bits, kTernaryBitsHelp)->type_name("BITS");
   app.add_option("--baseline", options.baseline,
                  "auto (the FP16 twin of a ternary model), none, or another model [auto]")
       ->type_name("MODEL");
@@ -276,6 +277,7 @@ std::optional<BenchOptions> parse_bench_options(const std::vector<std::string>& 
   }
   check_ranges(raw);
   kernels_row(options.kernels);
+  options.model.ternary_bits = parse_ternary_bits(raw.ternary_bits);
 
   raw.models = words(raw.models);
   options.model_given = !raw.models.empty();

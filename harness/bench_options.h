@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/model.h"
 #include "harness/report/writer.h"
 #include "harness/subject.h"
 #include "kernels/attention/attention.h"
@@ -46,6 +47,7 @@ struct BenchOptions {
   bool roofline = false;          // limits by thread count, and where each test sits
   bool phases = false;            // an extra pass per test that says where the time goes
   std::string kernels;            // empty: the best row
+  engine::ModelOptions model;     // of all models
   std::string baseline = "auto";  // "auto", "none" or a model
   OutputFormat output = OutputFormat::kMarkdown;
   std::optional<OutputFormat> output_err;

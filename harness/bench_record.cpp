@@ -45,6 +45,19 @@ json protocol(const BenchOptions& options, const BenchConfiguration& configurati
   };
 }
 
+// Medians of the measurement that chose, where there was one.
+json ternary_layout(const engine::TernaryLayout& layout) {
+  json part = {{"bits", engine::bits_per_weight(layout.bits)}, {"why", layout.why}};
+  if (layout.autotune.has_value()) {
+    const engine::TernaryAutotune& autotune = *layout.autotune;
+    part["autotune"] = {{"weights", autotune.weights},
+                        {"threads", autotune.threads},
+                        {"rounds", autotune.rounds},
+                        {"pass_s", {{"2", autotune.pass_2_s}, {"1.6", autotune.pass_1_6_s}}}};
+  }
+  return part;
+}
+
 }  // namespace
 
 json subject_part(const RecordedSubject& subject, bool derived) {
@@ -60,6 +73,9 @@ json subject_part(const RecordedSubject& subject, bool derived) {
       {"bytes", facts.bytes},
       {"ternary", facts.ternary},
   };
+  if (facts.ternary_layout.has_value()) {
+    part["ternary_layout"] = ternary_layout(*facts.ternary_layout);
+  }
   if (derived) part["derived_from"] = "the ternary weights of the model, dequantised to FP16";
   if (facts.container == "synthetic") part["seed"] = engine::kSyntheticSeed;
   if (subject.files != nullptr) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "harness/error.h"
+#include "harness/options.h"
 #include "harness/parse_command.h"
 
 namespace tern::harness {
@@ -47,6 +48,7 @@ constexpr RunFlag kRunFlags[] = {
     {"-r,--repetitions", "-r", "N", "pairs per test [10]"},
     {"--delay", "--delay", "N", "seconds of rest before each test [0]"},
     {"--kernels", "--kernels", "ROW", "force a kernels row (see tern machine)"},
+    {"--ternary-bits", "--ternary-bits", "BITS", kTernaryBitsHelp},
 };
 
 // What the user typed, before it is checked.

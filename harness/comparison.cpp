@@ -74,6 +74,9 @@ void add_differences(const SideFacts& a, const SideFacts& b, std::vector<std::st
   note("builds", a.commit, b.commit);
   note("kernels", a.kernels, b.kernels);
   note("threads", a.threads, b.threads);
+  if (a.ternary_bits > 0 && b.ternary_bits > 0) {
+    note("bits of a ternary weight", a.ternary_bits, b.ternary_bits);
+  }
   note("batch sizes", a.batch, b.batch);
   note("ubatch sizes", a.ubatch, b.ubatch);
   note("types of the K cache", a.type_k, b.type_k);

@@ -38,14 +38,14 @@ std::int64_t memory_margin(std::int64_t available_bytes) {
 
 Contenders load_contenders(const std::string& model, const std::string& baseline,
                            const MemoryNeed& need, const kernels::KernelTable& table,
-                           engine::ThreadPool& pool) {
+                           engine::ThreadPool& pool, const engine::ModelOptions& options) {
   Contenders contenders;
-  contenders.first = engine::Model::load(model, table, pool);
+  contenders.first = engine::Model::load(model, table, pool, options);
   const engine::Model& first = *contenders.first;
   if (baseline == "none") {
     contenders.no_second = "--baseline none was given";
   } else if (baseline != "auto") {
-    contenders.second = engine::Model::load(baseline, table, pool);
+    contenders.second = engine::Model::load(baseline, table, pool, options);
   } else if (!first.facts().ternary) {
     contenders.no_second = fmt::format(
         "not every linear layer of {} is ternary, so it has no FP16 twin", first.facts().spec);

@@ -34,6 +34,6 @@ std::int64_t memory_margin(std::int64_t available_bytes);
 // cannot be loaded.
 Contenders load_contenders(const std::string& model, const std::string& baseline,
                            const MemoryNeed& need, const kernels::KernelTable& table,
-                           engine::ThreadPool& pool);
+                           engine::ThreadPool& pool, const engine::ModelOptions& options = {});
 
 }  // namespace tern::harness

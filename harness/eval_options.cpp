@@ -19,7 +19,8 @@ namespace {
 
 // What is read as text and checked afterwards.
 struct Raw {
-  std::string tasks, limit, output = "md", cache_k = "f16", cache_v = "f16", threads;
+  std::string tasks, limit, output = "md", cache_k = "f16", cache_v = "f16", threads,
+                            ternary_bits = "2";
   int num_fewshot = -1;
   bool print_prompts = false;
 };
@@ -43,6 +44,7 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
       "Score answers made elsewhere: lines of {\"doc_id\":0,\"response\":\"…\"}; no model");
   app.add_option("-t,--threads", raw.threads, "Threads (default: physical cores)");
   app.add_option("--kernels", o.kernels, "Kernels row (default: the best here; see tern machine)");
+  app.add_option("--ternary-bits", raw.ternary_bits, kTernaryBitsHelp);
   app.add_option("--cache-type-k", raw.cache_k, "Type of cached keys, f16 or f32 (also -ctk)");
   app.add_option("--cache-type-v", raw.cache_v, "Type of cached values, f16 or f32 (also -ctv)");
   app.add_option(
@@ -136,6 +138,7 @@ std::optional<EvalOptions> parse_eval_options(const std::vector<std::string>& ar
   }
   o.json = raw.output == "json";
   o.threads = parse_threads(raw.threads);
+  o.model_options.ternary_bits = parse_ternary_bits(raw.ternary_bits);
   o.cache_k = parse_cache_type(raw.cache_k, "--cache-type-k");
   o.cache_v = parse_cache_type(raw.cache_v, "--cache-type-v");
   o.mode = mode_of(o, raw.print_prompts);

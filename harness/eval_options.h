@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/model.h"
 #include "kernels/attention/attention.h"
 
 namespace tern::harness {
@@ -33,6 +34,7 @@ struct EvalOptions {
   int context = 0;        // 0: the model's, at most kDefaultEvalContext
   int ubatch = 0;
   std::string kernels;  // empty: the best row
+  engine::ModelOptions model_options;
   kernels::CacheType cache_k = kernels::CacheType::kF16;
   kernels::CacheType cache_v = kernels::CacheType::kF16;
 };

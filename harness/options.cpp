@@ -195,6 +195,14 @@ kernels::CacheType parse_cache_type(const std::string& text, const std::string& 
   throw Error(fmt::format("{}: expected f16 or f32, got \"{}\"", flag, text));
 }
 
+std::optional<engine::TernaryBits> parse_ternary_bits(const std::string& text) {
+  for (const engine::TernaryBits bits : {engine::TernaryBits::k2, engine::TernaryBits::k1_6}) {
+    if (text == engine::name(bits)) return bits;
+  }
+  if (text == "auto") return std::nullopt;
+  throw Error(fmt::format("--ternary-bits: expected 2, 1.6 or auto, got \"{}\"", text));
+}
+
 const char* name(kernels::CacheType type) noexcept {
   return type == kernels::CacheType::kF16 ? "f16" : "f32";
 }

@@ -2,9 +2,11 @@
 // What several sub-commands share in reading their command line. Errors are harness::Error (exit
 // code 2).
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/ternary_layout.h"
 #include "kernels/attention/attention.h"
 #include "kernels/dispatch.h"
 
@@ -31,5 +33,10 @@ const kernels::KernelTable& kernels_row(const std::string& name);
 kernels::CacheType parse_cache_type(const std::string& text,
                                     const std::string& flag);  // "f16" | "f32"
 const char* name(kernels::CacheType type) noexcept;
+
+// "2", "1.6" or "auto" (nothing: the faster one, measured at load).
+inline constexpr const char* kTernaryBitsHelp =
+    "memory of a ternary weight: 2, 1.6 or auto (the faster one here, measured) [2]";
+std::optional<engine::TernaryBits> parse_ternary_bits(const std::string& text);
 
 }  // namespace tern::harness

@@ -91,7 +91,7 @@ Models load(const BenchOptions& options, const kernels::KernelTable& table,
   const std::string& first = options.configurations.front().model;
   Models models;
   progress.phase("loading " + first);
-  models.candidate = engine::Model::load(first, table, pool);
+  models.candidate = engine::Model::load(first, table, pool, options.model);
   models.candidate_files = files_of(*models.candidate);
   if (options.baseline == first) {
     models.reference = models.candidate;
@@ -99,7 +99,7 @@ Models load(const BenchOptions& options, const kernels::KernelTable& table,
     return models;
   }
   progress.phase("loading " + options.baseline);
-  models.reference = engine::Model::load(options.baseline, table, pool);
+  models.reference = engine::Model::load(options.baseline, table, pool, options.model);
   models.reference_files = files_of(*models.reference);
   return models;
 }

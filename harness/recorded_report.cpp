@@ -69,6 +69,10 @@ std::vector<SubjectFacts> subject_facts(const Record& record) {
     subject.description = text_at(part, "description");
     subject.bytes = number_at<std::int64_t>(part, "bytes");
     subject.parameters = number_at<std::int64_t>(part, "parameters");
+    if (part.contains("ternary_layout")) {
+      subject.ternary_bits = number_at<double>(part["ternary_layout"], "bits");
+      subject.why_ternary_bits = text_at(part["ternary_layout"], "why");
+    }
     subjects.push_back(std::move(subject));
   }
   return subjects;

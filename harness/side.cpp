@@ -124,10 +124,19 @@ std::optional<Side> by_path(const std::string& path, const std::string& subject)
   return is_store(path) ? in_store(path, subject) : in_file(path, subject);
 }
 
+// 0 without ternary layers. Records older than the choice do not say: they had 2.
+double ternary_bits(const json& subject) {
+  const json layout = subject.value("ternary_layout", json::object());
+  const bool said = layout.contains("bits") && layout["bits"].is_number();
+  if (said) return layout["bits"].get<double>();
+  return subject.value("ternary", json()) == json(true) ? 2 : 0;
+}
+
 // What a run of the same kind must share with another to be its history.
 bool same_settings(const SideFacts& a, const SideFacts& b) {
   return a.machine_hash == b.machine_hash && a.kernels == b.kernels && a.threads == b.threads &&
-         a.batch == b.batch && a.ubatch == b.ubatch && a.type_k == b.type_k && a.type_v == b.type_v;
+         a.batch == b.batch && a.ubatch == b.ubatch && a.ternary_bits == b.ternary_bits &&
+         a.type_k == b.type_k && a.type_v == b.type_v;
 }
 
 bool is_history(const Side& candidate, const Side& side, Content content) {
@@ -157,6 +166,7 @@ SideFacts side_facts(const Side& side) {
     facts.sha256 = files_sha256(*subject);
     facts.bytes = number_at(*subject, "bytes");
     facts.parameters = number_at(*subject, "parameters");
+    facts.ternary_bits = ternary_bits(*subject);
     facts.derived_from = text_at(*subject, "derived_from");
   }
   facts.machine_hash = text_at(machine, "hash");
@@ -179,7 +189,13 @@ std::string model_difference(const SideFacts& a, const SideFacts& b) {
   if (a.description != b.description) {
     return differ("the model", a.description, b.description);
   }
-  if (a.bytes != b.bytes) return differ("the model's size in bytes", a.bytes, b.bytes);
+  // The same weights take fewer bytes in another layout.
+  if (a.ternary_bits == b.ternary_bits && a.bytes != b.bytes) {
+    return differ("the model's size in bytes", a.bytes, b.bytes);
+  }
+  if (a.ternary_bits != b.ternary_bits && a.parameters != b.parameters) {
+    return differ("the number of the model's parameters", a.parameters, b.parameters);
+  }
   if (!a.sha256.empty() && !b.sha256.empty()) {
     return a.sha256 == b.sha256 ? "" : differ("the sha256 of the model", a.sha256, b.sha256);
   }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # One answer everywhere: several builds of tern, for several processors, must print the same hash of the
 # logits on every usable kernels row, with 1 to 4 threads, token by token and in batches, and the same
-# greedy continuation. The unit tests compare rows inside one process; this compares whole programs.
+# greedy continuation, also with ternary weights of 1.6 bits. The unit tests compare rows inside one process;
+# this compares whole programs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -82,7 +83,7 @@ shapes() {
 }
 
 compare_model() {
-  local model="$1" build row threads batch
+  local model="$1" build row threads batch bits
   shift
   for build in "$@"; do
     for row in ${rows[$build]}; do
@@ -90,8 +91,10 @@ compare_model() {
         compare "$model" "$build" logits -m "$model" --tokens "$prompt" --hash \
           --kernels "$row" --threads "$threads" -b "$batch"
       done < <(shapes "$model")
-      compare "$model greedy" "$build" generate -m "$model" --tokens "$prompt" -n 8 --ids --ignore-eos \
-        --temp 0 --kernels "$row" --threads 2
+      for bits in 2 1.6; do
+        compare "$model greedy" "$build" generate -m "$model" --tokens "$prompt" -n 8 --ids --ignore-eos \
+          --temp 0 --kernels "$row" --threads 2 --ternary-bits "$bits"
+      done
     done
   done
 }

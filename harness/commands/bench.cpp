@@ -80,7 +80,7 @@ class BenchRun final : StudyListener {
   RecordStore store_;
   std::unique_ptr<engine::ThreadPool> pool_;
   int pool_poll_ = -1;
-  std::string loaded_;  // the model that contenders_ hold
+  std::string loaded_;  // what contenders_ hold: a model, and whom its layout was chosen for
   Contenders contenders_;
   std::vector<FileDigest> first_files_, second_files_;
   bool quick_tests_chosen_ = false;
@@ -181,17 +181,21 @@ void BenchRun::set_up(const BenchConfiguration& configuration) {
                                   .spin_us = spin_microseconds(configuration.poll)});
     pool_poll_ = configuration.poll;
   }
-  if (loaded_ == configuration.model) return;
+  // What a measurement chose holds for its number of threads only.
+  const std::string wanted = options_.model.ternary_bits.has_value()
+                                 ? configuration.model
+                                 : fmt::format("{} -t {}", configuration.model, pool_->threads());
+  if (loaded_ == wanted) return;
   contenders_ = {};  // before the next one is loaded: both may not fit
   loaded_.clear();
   progress_.phase("loading " + configuration.model);
-  contenders_ =
-      load_contenders(configuration.model, options_.baseline, memory_need(), table_, *pool_);
+  contenders_ = load_contenders(configuration.model, options_.baseline, memory_need(), table_,
+                                *pool_, options_.model);
   first_files_ = files_of(*contenders_.first);
   second_files_ = contenders_.second != nullptr && options_.baseline != "auto"
                       ? files_of(*contenders_.second)
                       : std::vector<FileDigest>();
-  loaded_ = configuration.model;
+  loaded_ = wanted;
   if (contenders_.second == nullptr)
     progress_.note(contenders_.no_second + "; it runs without a baseline");
 }
@@ -243,7 +247,8 @@ void BenchRun::choose_quick_tests(const std::vector<std::unique_ptr<EngineSubjec
   const int level = quick_level(rates, options_.pairs, budget_s);
   options_.tests = quick_tests(level);
   progress_.note(fmt::format("--quick: {} pairs of {} and {} of {}{}", options_.pairs,
-                             options_.tests[0].name(), options_.tests[1].name(), loaded_,
+                             options_.tests[0].name(), options_.tests[1].name(),
+                             contenders_.first->facts().spec,
                              level > 0 ? ", smaller than usual because this machine is slow" : ""));
 }
 
@@ -349,8 +354,11 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
   std::vector<SubjectFacts> facts;
   for (const RecordedSubject& subject : recorded_subjects()) {
     const engine::ModelFacts& model = subject.model->facts();
+    const std::optional<engine::TernaryLayout>& layout = model.ternary_layout;
     facts.push_back({subject.name, model.spec, model.description, model.bytes, model.parameters,
-                     model.container != "synthetic"});
+                     model.container != "synthetic",
+                     layout.has_value() ? engine::bits_per_weight(layout->bits) : 0,
+                     layout.has_value() ? layout->why : ""});
   }
   add_trials(report_, run_facts(configuration), facts, options_.tests, outcome.trials);
   add_phases(report_, record_->id(), phases);

@@ -202,7 +202,8 @@ EvalCommand::EvalCommand(EvalOptions options)
 
 std::shared_ptr<const engine::Model> EvalCommand::load_model() {
   progress_.phase("loading " + options_.model);
-  std::shared_ptr<const engine::Model> model = engine::Model::load(options_.model, table_, pool_);
+  std::shared_ptr<const engine::Model> model =
+      engine::Model::load(options_.model, table_, pool_, options_.model_options);
   if (options_.fp16_twin) model = engine::Model::half_twin(*model, pool_);
   const std::int64_t longest = model->config().context;
   context_ = options_.context > 0 ? options_.context
@@ -238,6 +239,20 @@ EvalIdentity EvalCommand::identity() const {
           .limit = options_.limit};
 }
 
+// Answers do not depend on the layout of the weights, so a run may go on with another one, but
+// times do. Empty: it is the same.
+std::string changed_layout(const Record& record, const engine::ModelFacts& facts,
+                           std::size_t answered) {
+  const nlohmann::json& subject = record.document().at("subjects").at(0);
+  const nlohmann::json layout = subject.value("ternary_layout", nlohmann::json::object());
+  if (!layout.contains("bits") || !facts.ternary_layout.has_value()) return "";
+  const double before = layout.at("bits").get<double>();
+  const double now = engine::bits_per_weight(facts.ternary_layout->bits);
+  if (before == now) return "";
+  return fmt::format("ternary weights had {} bits for the first {} questions and {} bits after",
+                     before, answered, now);
+}
+
 // The record this run writes: an unfinished one with --resume, otherwise a new one.
 void EvalCommand::open_record() {
   store_.emplace(db());
@@ -258,6 +273,10 @@ void EvalCommand::open_record() {
                        ? fmt::format("--resume: record {} goes on; {} of {} questions are answered",
                                      record_->id(), there, total)
                        : "--resume: " + why_not + "; this one starts from the first question");
+    if (record_.has_value()) {
+      const std::string changed = changed_layout(*record_, model_->facts(), there);
+      if (!changed.empty()) report_.reasons.push_back(changed);
+    }
   }
   if (!record_.has_value()) {
     record_ = begin_eval_record(identity(), report_.runs, pool_);

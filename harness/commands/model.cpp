@@ -29,6 +29,7 @@ struct RunOptions {
   std::string model;
   std::string tokens;
   std::string kernels;
+  std::string ternary_bits = "2";
   std::string cache_k = "f16";
   std::string cache_v = "f16";
   std::string threads;
@@ -41,6 +42,7 @@ void add_run_options(CLI::App& app, RunOptions& o) {
   app.add_option("--tokens", o.tokens, "Token ids, separated by commas");
   app.add_option("-t,--threads", o.threads, "Threads (default: physical cores)");
   app.add_option("--kernels", o.kernels, "Kernels row (default: the best here; see tern machine)");
+  app.add_option("--ternary-bits", o.ternary_bits, kTernaryBitsHelp);
   app.add_option("--cache-type-k", o.cache_k, "Type of cached keys, f16 or f32 (also -ctk)");
   app.add_option("--cache-type-v", o.cache_v, "Type of cached values, f16 or f32 (also -ctv)");
   app.add_option("-b,--batch-size,--ubatch-size", o.batch, "Tokens evaluated together (also -ub)");
@@ -73,7 +75,8 @@ class Runner {
         options_{positions, parse_cache_type(o.cache_k, "--cache-type-k"),
                  parse_cache_type(o.cache_v, "--cache-type-v"), check_batch(o.batch)},
         pool_({.threads = parse_threads(o.threads)}),
-        model_(engine::Model::load(o.model, table_, pool_)) {
+        model_(engine::Model::load(o.model, table_, pool_,
+                                   {.ternary_bits = parse_ternary_bits(o.ternary_bits)})) {
     if (o.twin) model_ = engine::Model::half_twin(*model_, pool_);
     if (positions > model_->config().context) {
       throw Error(fmt::format("model {}: expected at most {} positions (its context), got {}",

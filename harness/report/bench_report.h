@@ -22,7 +22,9 @@ struct SubjectFacts {
   std::string description;  // llama-bench's model_type
   std::int64_t bytes = 0;
   std::int64_t parameters = 0;
-  bool mapped = false;  // read from a file (llama-bench's load_mode)
+  bool mapped = false;      // read from a file (llama-bench's load_mode)
+  double ternary_bits = 0;  // of a ternary weight in memory; 0: none, or the record does not say
+  std::string why_ternary_bits;  // how they came to be so many
 };
 
 // What the rows of one configuration share.

@@ -183,6 +183,13 @@ std::vector<std::string> footnotes(const BenchReport& report) {
     add_once(lines, fmt::format("logits hash: {} {} ({}, kernels {})", row.subject.name,
                                 row.logits_hash, row.subject.model, row.run.kernels));
   }
+  for (const BenchRow& row : report.rows) {
+    if (row.subject.ternary_bits > 0) {
+      add_once(lines, fmt::format("ternary weights: {} {} bits each in memory ({}; {})",
+                                  row.subject.name, row.subject.ternary_bits,
+                                  row.subject.why_ternary_bits, row.subject.model));
+    }
+  }
   for (const std::string& note : report.notes) add_once(lines, "note: " + note);
   return lines;
 }

@@ -1,4 +1,4 @@
-// Layout t5 (ternary.h) by the plain rules: find the t2 byte of a column, then its code.
+// Layout t5 (ternary.h) by the plain rules: back to a word of layout t2, then to codes.
 
 #include <cstring>
 
@@ -37,34 +37,47 @@ void pack_row(const std::int8_t* trits, std::int64_t cols, std::uint8_t* out) no
   }
 }
 
-// The code (trit + 1) of `row` and column k.
-int code_at(const TernaryMatrix& w, std::int64_t row, std::int64_t k) noexcept {
-  const std::int64_t line = k / kTernaryLineCols;
+// The four bytes of `row` in one t2 line, as a little-endian word.
+std::uint32_t word_at(const TernaryMatrix& w, std::int64_t row, std::int64_t line) noexcept {
   const std::int64_t group = line / kDenseGroup;
   const std::int64_t i = line % kDenseGroup;
-  const std::int64_t j = k % kTernaryLineCols / 4;
-  const std::uint8_t* bytes = w.packed + row / kTernaryRowBlock * dense_block_bytes(w.cols) +
-                              row % kTernaryRowBlock * 4 + k % 4;
-  const auto byte_of = [&](std::int64_t stored) { return bytes[stored * kTernaryLineBytes]; };
-  const std::int64_t first = group * kDenseStored;
-  if ((group + 1) * kDenseGroup > ternary_lines(w.cols)) return (byte_of(first + i) >> (2 * j)) & 3;
-  if (i == kDenseStored) return kDenseCodes.fifth[byte_of(first + j)] >> 6;
-  return (kDenseCodes.t2[byte_of(first + i)] >> (2 * j)) & 3;
+  const std::uint8_t* stored = w.packed + row / kTernaryRowBlock * dense_block_bytes(w.cols) +
+                               group * kDenseStored * kTernaryLineBytes +
+                               row % kTernaryRowBlock * 4;
+  std::uint32_t word = 0;
+  if ((group + 1) * kDenseGroup > ternary_lines(w.cols)) {
+    std::memcpy(&word, stored + i * kTernaryLineBytes, sizeof word);
+  } else if (i < kDenseStored) {
+    for (int c = 0; c < 4; ++c) {
+      word |= std::uint32_t{kDenseCodes.t2[stored[i * kTernaryLineBytes + c]]} << (8 * c);
+    }
+  } else {
+    for (int j = 0; j < 4; ++j, stored += kTernaryLineBytes) {
+      for (int c = 0; c < 4; ++c) {
+        word |= std::uint32_t{kDenseCodes.fifth[stored[c]]} >> 6 << (8 * c + 2 * j);
+      }
+    }
+  }
+  return word;
 }
 
-// Some tokens of one row: codes are decoded once for all of them.
+// The code (trit + 1) of column k of the word's line.
+int code_of(std::uint32_t word, std::int64_t k) noexcept {
+  return static_cast<int>((word >> (8 * (k % 4) + 2 * (k / 4))) & 3);
+}
+
+// Some tokens of one row: each line is decoded once for all of them.
 constexpr std::int64_t kTokens = 16;
-constexpr std::int64_t kStrip = 256;  // columns
 
 void row_sums(const TernaryMatrix& w, std::int64_t row, const QuantizedBatch& x, std::int64_t t0,
               std::int64_t tokens, std::int32_t (&sums)[kTokens]) noexcept {
-  for (std::int64_t k0 = 0; k0 < w.cols; k0 += kStrip) {
-    const std::int64_t count = w.cols - k0 < kStrip ? w.cols - k0 : kStrip;
-    std::int32_t codes[kStrip];
-    for (std::int64_t k = 0; k < count; ++k) codes[k] = code_at(w, row, k0 + k);
+  for (std::int64_t line = 0; line < ternary_lines(w.cols); ++line) {
+    const std::uint32_t word = word_at(w, row, line);
+    int codes[kTernaryLineCols];
+    for (std::int64_t k = 0; k < kTernaryLineCols; ++k) codes[k] = code_of(word, k);
     for (std::int64_t t = 0; t < tokens; ++t) {
-      const std::int8_t* q = x.q + (t0 + t) * x.stride + k0;
-      for (std::int64_t k = 0; k < count; ++k) sums[t] += codes[k] * q[k];
+      const std::int8_t* q = x.q + (t0 + t) * x.stride + line * kTernaryLineCols;
+      for (std::int64_t k = 0; k < kTernaryLineCols; ++k) sums[t] += codes[k] * q[k];
     }
   }
 }
@@ -106,8 +119,14 @@ void dense_pack(const std::int8_t* trits, std::int64_t begin, std::int64_t end, 
 }
 
 void dense_unpack_row(const TernaryMatrix& w, std::int64_t row, std::int8_t* trits) noexcept {
-  for (std::int64_t k = 0; k < w.cols; ++k) {
-    trits[k] = static_cast<std::int8_t>(code_at(w, row, k) - 1);
+  for (std::int64_t line = 0; line < ternary_lines(w.cols); ++line) {
+    const std::uint32_t word = word_at(w, row, line);
+    const std::int64_t first = line * kTernaryLineCols;
+    const std::int64_t count =
+        w.cols - first < kTernaryLineCols ? w.cols - first : kTernaryLineCols;
+    for (std::int64_t k = 0; k < count; ++k) {
+      trits[first + k] = static_cast<std::int8_t>(code_of(word, k) - 1);
+    }
   }
 }
 

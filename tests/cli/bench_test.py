@@ -109,6 +109,41 @@ class Bench(TernTest):
         self.assertIn("| qkv ", self.run_ok("store", "show", record["id"], "--db", self.db))
         self.assertNotIn("phases", json.loads(self.bench(*TINY, "-o", "json"))[0]["tern"])
 
+    def test_ternary_weights_of_either_size_give_one_answer(self):
+        tiny = ("-m", "synth:tiny", "-p", "0", "-n", "2", "-r", "1", "-o", "json", "--record")
+        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
+            validator = jsonschema.Draft7Validator(json.load(file))
+        ids, bytes_moved, hashes = {}, {}, set()
+        for bits in ("2", "1.6", "auto"):
+            record = json.loads(self.bench(*tiny, "--ternary-bits", bits))
+            self.assertEqual([error.message for error in validator.iter_errors(record)], [])
+            ternary, baseline = record["subjects"]
+            layout = ternary["ternary_layout"]
+            self.assertIn(layout["bits"], (2, 1.6) if bits == "auto" else (float(bits),))
+            self.assertTrue(layout["why"])
+            self.assertEqual("autotune" in layout, "measured" in layout["why"])
+            self.assertNotIn("ternary_layout", baseline)
+            trials = {trial["subject"]: trial for trial in record["trials"]}
+            hashes.add(trials["ternary"]["logits_hash"])
+            ids[bits] = record["id"]
+            bytes_moved[bits] = (ternary["bytes"], trials["ternary"]["bytes_moved"])
+        self.assertEqual(len(hashes), 1)
+        weights = 2 * (4 * 256 * 256 - 2 * 128 * 256 + 3 * 256 * 512)
+        saved = bytes_moved["2"][0] - bytes_moved["1.6"][0]
+        self.assertLess(saved, weights / 20)  # a fifth of 2 bits, less what is no whole group
+        self.assertGreater(saved, weights / 30)
+        self.assertEqual(bytes_moved["2"][1] - bytes_moved["1.6"][1], 2 * saved)  # two tokens
+
+        # The same model, so the two runs compare; what differs is said.
+        text = self.run_ok("compare", ids["2"], ids["1.6"], "--unpaired", "--db", self.db)
+        self.assertIn("bits of a ternary weight differ: 2 in A, 1.6 in B", text)
+        text = self.run_ok("compare", ids["1.6"], "--db", self.db)
+        self.assertNotIn("bits of a ternary weight", text)
+
+    def test_the_table_names_the_bits_of_ternary_weights(self):
+        text = self.bench("-m", "synth:tiny", "-p", "4", "-n", "0", "-r", "1", "--ternary-bits", "1.6")
+        self.assertIn("ternary weights: ternary 1.6 bits each in memory (as asked for; synth:tiny)", text)
+
     def test_other_formats_hold_the_same_rows(self):
         result = tern("bench", *TINY, "-o", "sql", "-oe", "csv", "--baseline", "none", "--db", self.db, env=self.env)
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -139,7 +174,8 @@ class Bench(TernTest):
 
     def test_bad_input_is_refused_before_anything_is_written(self):
         for bad in (("-t", "0"), ("-p", "-5"), ("-o", "yaml"), ("-ngl", "1"), ("--kernels", "quantum"),
-                    ("-m", "synth:none"), ("-m", self.path("none.gguf")), ("-p", "0", "-n", "0"), ("-b", "x")):
+                    ("-m", "synth:none"), ("-m", self.path("none.gguf")), ("-p", "0", "-n", "0"), ("-b", "x"),
+                    ("--ternary-bits", "1.58")):
             with self.subTest(bad):
                 self.assert_refused("bench", *TINY[:2], *bad, "--db", self.db)
         self.assert_refused("bench", says="-m")

@@ -37,10 +37,13 @@ struct Case {
   engine::HeadType head = engine::HeadType::kStored;
 };
 
+using engine::TernaryBits;
+
 std::uint64_t hash_of(const Case& c, const kernels::KernelTable& table, int threads,
-                      std::int64_t ubatch, std::span<const int> tokens) {
+                      std::int64_t ubatch, std::span<const int> tokens,
+                      TernaryBits bits = TernaryBits::k2) {
   ThreadPool pool({.threads = threads, .spin_us = 20});
-  auto model = Model::load(c.spec, table, pool, {.head = c.head});
+  auto model = Model::load(c.spec, table, pool, {.head = c.head, .ternary_bits = bits});
   if (c.twin) model = Model::twin(*model, *c.twin, pool);
   Session session(model, pool,
                   {.context = 300, .cache_k = c.cache, .cache_v = c.cache, .ubatch = ubatch});
@@ -122,6 +125,23 @@ TEST_CASE("an awkward shape and the Llama graph give one answer too", "[conforma
   model.linear_type = GENERATE(engine::DType::kI2S, engine::DType::kF16);
   write_tiny(path, model);
   check_case({path.string(), std::nullopt, CacheType::kF16}, 77, kShort);
+}
+
+TEST_CASE("logits are the same bits with ternary weights of 1.6 bits", "[conformance]") {
+  const bool twin = GENERATE(false, true);
+  const Case c{"synth:tiny", twin ? std::optional(engine::TwinType::kF16) : std::nullopt,
+               CacheType::kF16};
+  const std::vector<int> tokens = prompt(512, kShort);
+  const std::uint64_t expected =
+      hash_of(c, kernels::select_table(kernels::detect_cpu()), 2, 64, tokens);
+  for (const kernels::KernelTable* table : kernels::runnable_tables()) {
+    // A row without fast kernels of its own runs scalar's.
+    const bool scalar = &table->ternary_dense == &kernels::scalar::kTernaryDense;
+    for (const auto& [threads, ubatch] : scalar ? std::vector<Shape>{{3, 64}} : shapes(*table)) {
+      CAPTURE(table->name, twin, threads, ubatch);
+      CHECK(hash_of(c, *table, threads, ubatch, tokens, TernaryBits::k1_6) == expected);
+    }
+  }
 }
 
 TEST_CASE("the same weights give the golden hash on every processor", "[conformance]") {

@@ -26,7 +26,8 @@ void fill_trits(std::int64_t row, std::int8_t* out) {
 TEST_CASE("a ternary linear layer applies both scales", "[linear]") {
   engine::ThreadPool pool({.threads = 2, .spin_us = 20});
   const kernels::KernelTable* table = GENERATE(from_range(kernels::runnable_tables()));
-  const engine::TernaryLinear w(*table, kRows, kCols, 0.75f, fill_trits, pool);
+  const auto* kernels = GENERATE_COPY(&table->ternary, &table->ternary_dense);
+  const engine::TernaryLinear w(*kernels, kRows, kCols, 0.75f, fill_trits, pool);
   kernels::AlignedBuffer<std::int8_t> q(256);
   std::vector<float> x(kCols);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
@@ -52,9 +53,9 @@ TEST_CASE("an error while packing reaches the caller, from any thread", "[linear
     if (row == 40) throw engine::Error("row 40 is bad");
     fill_trits(row, out);
   };
-  CHECK_THROWS_WITH(
-      engine::TernaryLinear(*kernels::find_table("scalar"), kRows, kCols, 1.0f, failing, pool),
-      "row 40 is bad");
+  CHECK_THROWS_WITH(engine::TernaryLinear(kernels::find_table("scalar")->ternary, kRows, kCols,
+                                          1.0f, failing, pool),
+                    "row 40 is bad");
 }
 
 TEST_CASE("a half linear layer gives back its rows", "[linear]") {

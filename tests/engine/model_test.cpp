@@ -50,6 +50,38 @@ TEST_CASE("facts of a model and of its FP16 twin", "[model]") {
                     Contains("expected a ternary model"));
 }
 
+TEST_CASE("ternary weights of 1.6 bits are a fifth smaller and the same model", "[model]") {
+  Loader loader;
+  write_tiny(loader.folder / "m.gguf", TinyModel{});
+  const auto path = (loader.folder / "m.gguf").string();
+  const auto& table = kernels::select_table(kernels::detect_cpu());
+  const auto two = loader.load(path);
+  const auto dense =
+      engine::Model::load(path, table, loader.pool, {.ternary_bits = engine::TernaryBits::k1_6});
+  REQUIRE(two->facts().ternary_layout.has_value());
+  CHECK(two->facts().ternary_layout->bits == engine::TernaryBits::k2);
+  REQUIRE(dense->facts().ternary_layout.has_value());
+  CHECK(dense->facts().ternary_layout->bits == engine::TernaryBits::k1_6);
+  CHECK(dense->facts().description == two->facts().description);
+  // (256, 256) and (128, 256) twice each, (384, 256) twice, (256, 384): 16 lines of 16 columns are
+  // 3 groups of 5 stored as 4 and a line left over, 24 are 4 groups and 4 lines.
+  const std::int64_t saved = 2 * (2 * 16 + 2 * 8 + 2 * 24) * 64 * 3 + 2 * 16 * 64 * 4;
+  CHECK(two->facts().bytes - dense->facts().bytes == saved);
+  CHECK(dense->half_twin_bytes() == two->half_twin_bytes());
+  const auto twin = engine::Model::half_twin(*dense, loader.pool);
+  CHECK_FALSE(twin->facts().ternary_layout.has_value());
+  const engine::Session session(dense, loader.pool, {.context = 8});
+  const engine::Session wider(two, loader.pool, {.context = 8});
+  CHECK(wider.bytes_per_token(0) - session.bytes_per_token(0) == saved);
+}
+
+TEST_CASE("a model without ternary layers has no layout of them", "[model]") {
+  Loader loader;
+  TinyModel model;
+  model.linear_type = engine::DType::kF16;
+  CHECK_FALSE(loader.load(model)->facts().ternary_layout.has_value());
+}
+
 TEST_CASE("what cannot be loaded says why in one sentence", "[model]") {
   Loader loader;
   const auto path = (loader.folder / "m.gguf").string();

@@ -61,6 +61,14 @@ TEST_CASE("bench has llama-bench's defaults") {
   CHECK(options.output == OutputFormat::kMarkdown);
   CHECK_FALSE(options.output_err.has_value());
   CHECK(options.baseline == "auto");
+  CHECK(options.model.ternary_bits == engine::TernaryBits::k2);
+}
+
+TEST_CASE("the bits of ternary weights are 2, 1.6 or left to a measurement") {
+  CHECK(parse({"--ternary-bits", "1.6"}).model.ternary_bits == engine::TernaryBits::k1_6);
+  CHECK(parse({"--ternary-bits", "2"}).model.ternary_bits == engine::TernaryBits::k2);
+  CHECK_FALSE(parse({"--ternary-bits", "auto"}).model.ternary_bits.has_value());
+  CHECK_THAT(error_of({"--ternary-bits", "1.58"}), Contains("1.6") && Contains("1.58"));
 }
 
 TEST_CASE("bench reads lists, ranges, repeated flags and both spellings") {
