@@ -119,7 +119,7 @@ TernaryBits faster(const TernaryAutotune& autotune) noexcept {
 TernaryLayout choose_ternary_layout(std::optional<TernaryBits> asked,
                                     const kernels::KernelTable& table, std::int64_t weights,
                                     ThreadPool& pool) {
-  if (asked.has_value()) return {*asked, "as asked for", {}};
+  if (asked.has_value()) return {*asked, "as set", {}};
   if (&table.ternary_dense == &kernels::scalar::kTernaryDense) {
     return {TernaryBits::k2,
             std::string("the kernels row ") + table.name + " has no fast kernels for 1.6 bits",

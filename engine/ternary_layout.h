@@ -38,7 +38,7 @@ TernaryBits faster(const TernaryAutotune& autotune) noexcept;
 
 struct TernaryLayout {
   TernaryBits bits = TernaryBits::k2;
-  std::string why;                          // a phrase: "as asked for"
+  std::string why;                          // a phrase: "as set"
   std::optional<TernaryAutotune> autotune;  // nothing: not measured
 };
 

@@ -142,7 +142,7 @@ class Bench(TernTest):
 
     def test_the_table_names_the_bits_of_ternary_weights(self):
         text = self.bench("-m", "synth:tiny", "-p", "4", "-n", "0", "-r", "1", "--ternary-bits", "1.6")
-        self.assertIn("ternary weights: ternary 1.6 bits each in memory (as asked for; synth:tiny)", text)
+        self.assertIn("ternary weights: ternary 1.6 bits each in memory (as set; synth:tiny)", text)
 
     def test_other_formats_hold_the_same_rows(self):
         result = tern("bench", *TINY, "-o", "sql", "-oe", "csv", "--baseline", "none", "--db", self.db, env=self.env)

@@ -73,7 +73,7 @@ RunFacts run_facts() {
 }
 
 const std::vector<SubjectFacts> kBoth = {
-    {"ternary", "synth:tiny", "tiny i2_s", 700'000'000, 2'410'000'000, false, 1.6, "as asked for"},
+    {"ternary", "synth:tiny", "tiny i2_s", 700'000'000, 2'410'000'000, false, 1.6, "as set"},
     {"baseline", "synth:tiny", "tiny f16 twin", 4'800'000'000, 2'410'000'000, false, 0, ""}};
 const TestCase kDecode{.gen = 10};
 const TestCase kPrompt{.prompt = 100, .depth = 64};
