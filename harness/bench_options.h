@@ -54,7 +54,7 @@ struct BenchOptions {
   std::filesystem::path db;  // empty: the default store
 };
 
-// nullopt when help was set and printed. Throws Error (exit code 2).
+// nullopt when help was asked for and printed. Throws Error (exit code 2).
 std::optional<BenchOptions> parse_bench_options(const std::vector<std::string>& args);
 
 // llama.cpp's --poll is a level from 0 to 100; here it is how long an idle worker spins before it

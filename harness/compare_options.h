@@ -24,7 +24,7 @@ struct CompareOptions {
   std::filesystem::path junit, markdown;  // empty: none
 };
 
-// nullopt when help was set and printed. Throws Error (exit code 2).
+// nullopt when help was asked for and printed. Throws Error (exit code 2).
 std::optional<CompareOptions> parse_compare_options(const std::vector<std::string>& args);
 std::optional<CompareOptions> parse_gate_options(const std::vector<std::string>& args);
 

@@ -112,7 +112,7 @@ Judgement overall(const Comparison& comparison, const ComparisonOptions& options
     judgements.back().reason =
         fmt::format("{} {}: {}", name(row.metric), row.test, row.judgement.reason);
   }
-  // One metric that was set and is missing leaves the question open.
+  // One metric that was asked for and is missing leaves the question open.
   if (options.metrics.size() == 1 || comparison.rows.empty()) {
     for (const MissingMetric& missing : comparison.missing) {
       judgements.push_back(

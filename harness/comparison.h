@@ -55,11 +55,11 @@ struct MissingMetric {
 
 struct Comparison {
   SideFacts a, b;
-  GateRule rule;  // as set
+  GateRule rule;  // as asked for
   std::vector<ComparisonRow> rows;
   std::vector<MissingMetric> missing;
   std::vector<std::string> notes;  // what the reader must know beside the numbers
-  Judgement verdict;  // over all rows; a metric that was set alone and is missing
+  Judgement verdict;  // over all rows; a metric that was asked for alone and is missing
                       // is inconclusive
 };
 

@@ -30,7 +30,7 @@ struct MemoryNeed {
 std::int64_t cache_bytes(const engine::ModelConfig& config, const MemoryNeed& need);
 std::int64_t memory_margin(std::int64_t available_bytes);
 
-// baseline: "auto", "none" or a model. Throws engine::Error when a model that was set by name
+// baseline: "auto", "none" or a model. Throws engine::Error when a model that was asked for by name
 // cannot be loaded.
 Contenders load_contenders(const std::string& model, const std::string& baseline,
                            const MemoryNeed& need, const kernels::KernelTable& table,

@@ -42,7 +42,7 @@ struct EvalOptions {
 // Few models were trained further, and a cache for more would take memory that no task here needs.
 inline constexpr int kDefaultEvalContext = 4096;
 
-// nullopt when help was set and printed. Throws Error (exit code 2).
+// nullopt when help was asked for and printed. Throws Error (exit code 2).
 std::optional<EvalOptions> parse_eval_options(const std::vector<std::string>& args);
 
 // Documents of a task of `size` that a limit leaves: all, the first N, or that share rounded up, as

@@ -11,7 +11,7 @@ class App;
 
 namespace tern::harness {
 
-// False when help was set and has been printed. Throws Error (exit code 2) on a bad command
+// False when help was asked for and has been printed. Throws Error (exit code 2) on a bad command
 // line. An exception thrown while a value is read keeps its own type.
 bool parse_command(CLI::App& app, const std::vector<std::string>& args);
 

@@ -141,7 +141,7 @@ struct GenerateOptions {
   bool ignore_eos = false;
 };
 
-// False when help was set.
+// False when help was asked for.
 bool read_generate_options(const std::vector<std::string>& args, GenerateOptions& o) {
   CLI::App app("Continues a prompt, greedily", "tern model generate");
   add_run_options(app, o.run);

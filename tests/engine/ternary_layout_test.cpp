@@ -22,7 +22,7 @@ TEST_CASE("1.6 bits are taken only where they win clearly", "[ternary_layout]") 
   CHECK(engine::faster(timed(0.8, 1.0)) == TernaryBits::k2);
 }
 
-TEST_CASE("a layout that was set is not measured", "[ternary_layout]") {
+TEST_CASE("a layout that was asked for is not measured", "[ternary_layout]") {
   engine::ThreadPool pool({.threads = 1, .spin_us = 20});
   for (const TernaryBits bits : {TernaryBits::k2, TernaryBits::k1_6}) {
     for (const kernels::KernelTable* table : kernels::runnable_tables()) {

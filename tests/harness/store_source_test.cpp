@@ -219,7 +219,7 @@ TEST_CASE("the list is newest first, in pages, and follows the store", "[store_s
   Record running = two_subjects();
   store.begin(running);
   CHECK(page_of(source).at("runs").at(0).at("ratios").empty());
-  // Trials of a run that goes on are seen, though the list was set before.
+  // Trials of a run that goes on are seen, though the list was asked for before.
   for (int i = 0; i < 4; ++i) store.append(running.id(), measured_trial(i));
   json entry = page_of(source).at("runs").at(0);
   CHECK(entry.at("trials") == 4);
