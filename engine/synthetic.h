@@ -53,7 +53,8 @@ void synthetic_embedding_row(std::uint64_t seed, std::int64_t row, std::int64_t 
 // The weight scale of a ternary matrix with that many columns: keeps activations of order one.
 float synthetic_scale(std::int64_t cols) noexcept;
 
-// Writes a GGUF other engines can load. type: kI2S, kTq2_0 or kF16 (of the linear layers).
+// Writes a GGUF other engines can load. type: kI2S, kTq2_0, kQ8_0, kQ4_0 or kF16 (of the linear
+// layers); all but kI2S round the scale to binary16.
 void write_synthetic(const SyntheticShape& shape, std::uint64_t seed, DType type,
                      const std::filesystem::path& target, ThreadPool& pool);
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/formats/block_encoders.h"
 #include "engine/formats/blocks.h"
 #include "engine/formats/gguf_writer.h"
 #include "engine/synthetic.h"
@@ -81,6 +82,22 @@ void write_vocabulary(GgufWriter& writer, std::int64_t vocab) {
   writer.set("tokenizer.ggml.unknown_token_id", std::uint64_t{0});
 }
 
+// llama.cpp's file types: mostly F16, Q4_0, Q8_0, TQ2_0; bitnet.cpp's: mostly I2_S.
+std::uint64_t file_type(DType type) noexcept {
+  switch (type) {
+    case DType::kF16:
+      return 1;
+    case DType::kQ4_0:
+      return 2;
+    case DType::kQ8_0:
+      return 7;
+    case DType::kTq2_0:
+      return 37;
+    default:
+      return 40;
+  }
+}
+
 void write_metadata(GgufWriter& writer, const SyntheticShape& s, DType type) {
   const std::string arch = "bitnet-b1.58";
   const auto integer = [&](const std::string& key, std::int64_t value) {
@@ -88,10 +105,7 @@ void write_metadata(GgufWriter& writer, const SyntheticShape& s, DType type) {
   };
   writer.set("general.architecture", arch);
   writer.set("general.name", "tern synthetic " + std::string(s.name));
-  // llama.cpp's file types: 1 mostly F16, 37 mostly TQ2_0; bitnet.cpp's: 40 mostly I2_S.
-  writer.set("general.file_type", std::uint64_t{type == DType::kF16     ? 1u
-                                                : type == DType::kTq2_0 ? 37u
-                                                                        : 40u});
+  writer.set("general.file_type", file_type(type));
   writer.set("general.quantization_version", std::uint64_t{2});
   integer("vocab_size", s.vocab);
   integer("context_length", s.context);
@@ -119,6 +133,9 @@ std::vector<std::byte> encode(DType type, std::span<const std::int8_t> trits, fl
   } else if (type == DType::kI2S) {
     out.resize(trits.size() / 4);
     encode_i2s_codes(trits, out.data());
+  } else if (type == DType::kQ8_0 || type == DType::kQ4_0) {
+    out.resize(trits.size() / 32 * (type == DType::kQ8_0 ? 34 : 18));
+    encode_block_trits(type, trits, scale, out.data());
   } else {
     const std::uint16_t values[3] = {kernels::f32_to_f16(-scale), 0, kernels::f32_to_f16(scale)};
     out.resize(trits.size() * 2);

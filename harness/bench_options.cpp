@@ -30,7 +30,8 @@ struct RawOptions {
   std::vector<std::string> models, prompt, gen, prompt_gen, depth, parallel, batch, ubatch, type_k,
       type_v, threads;
   std::vector<std::string> poll, gpu_layers, flash_attention, mmap;
-  std::string pairs = "5", delay = "0", output = "md", output_err = "none", ternary_bits = "2";
+  std::string pairs = "5", delay = "0", output = "md", output_err = "none", ternary_bits = "2",
+              head = "stored";
   bool no_warmup = false;
 };
 
@@ -80,6 +81,7 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
   app.add_option("--baseline", options.baseline,
                  "auto (the FP16 twin of a ternary model), none, or another model [auto]")
       ->type_name("MODEL");
+  app.add_option("--head", raw.head, kHeadHelp)->type_name("TYPE");
   app.add_flag("--quick", options.quick, "a first look in about two minutes; -m is optional");
   app.add_option("--db", options.db, "the store of results")->type_name("PATH");
   app.add_flag("--record", options.print_record,
@@ -278,6 +280,7 @@ std::optional<BenchOptions> parse_bench_options(const std::vector<std::string>& 
   check_ranges(raw);
   kernels_row(options.kernels);
   options.model.ternary_bits = parse_ternary_bits(raw.ternary_bits);
+  options.model.head = parse_head(raw.head);
 
   raw.models = words(raw.models);
   options.model_given = !raw.models.empty();

@@ -76,6 +76,7 @@ json subject_part(const RecordedSubject& subject, bool derived) {
   if (facts.ternary_layout.has_value()) {
     part["ternary_layout"] = ternary_layout(*facts.ternary_layout);
   }
+  if (facts.head != engine::HeadType::kStored) part["head"] = name(facts.head);
   if (derived) part["derived_from"] = "the ternary weights of the model, dequantised to FP16";
   if (facts.container == "synthetic") part["seed"] = engine::kSyntheticSeed;
   if (subject.files != nullptr) {

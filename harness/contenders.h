@@ -30,8 +30,8 @@ struct MemoryNeed {
 std::int64_t cache_bytes(const engine::ModelConfig& config, const MemoryNeed& need);
 std::int64_t memory_margin(std::int64_t available_bytes);
 
-// baseline: "auto", "none" or a model. Throws engine::Error when a model that was asked for by name
-// cannot be loaded.
+// baseline: "auto", "none" or a model, loaded with the same options. Throws engine::Error when a
+// model that was asked for by name cannot be loaded.
 Contenders load_contenders(const std::string& model, const std::string& baseline,
                            const MemoryNeed& need, const kernels::KernelTable& table,
                            engine::ThreadPool& pool, const engine::ModelOptions& options = {});

@@ -20,7 +20,7 @@ namespace {
 // What is read as text and checked afterwards.
 struct Raw {
   std::string tasks, limit, output = "md", cache_k = "f16", cache_v = "f16", threads,
-                            ternary_bits = "2";
+                            ternary_bits = "2", head = "stored";
   int num_fewshot = -1;
   bool print_prompts = false;
 };
@@ -36,6 +36,7 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
                  "Examples before each question (default: the task's own; also --num_fewshot)");
   app.add_option("--data", o.data, "Folder with gsm8k/, piqa/");
   app.add_flag("--fp16-twin", o.fp16_twin, "Evaluate the FP16 twin of a ternary model");
+  app.add_option("--head", raw.head, kHeadHelp);
   app.add_flag("--resume", o.resume, "Go on with the unfinished evaluation of the same kind");
   app.add_flag("--print-prompts", raw.print_prompts,
                "Print what would be asked, one JSON line per document, and run nothing");
@@ -141,6 +142,7 @@ std::optional<EvalOptions> parse_eval_options(const std::vector<std::string>& ar
   o.model_options.ternary_bits = parse_ternary_bits(raw.ternary_bits);
   o.cache_k = parse_cache_type(raw.cache_k, "--cache-type-k");
   o.cache_v = parse_cache_type(raw.cache_v, "--cache-type-v");
+  o.model_options.head = parse_head(raw.head);
   o.mode = mode_of(o, raw.print_prompts);
   check_together(o);
   return o;

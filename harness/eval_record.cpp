@@ -143,6 +143,7 @@ json identity_json(const EvalIdentity& identity, const std::vector<TaskRun>& run
       {"fewshot_seed", kFewshotSeed},
       {"model", identity.files != nullptr ? digests(*identity.files) : json(facts.spec)},
       {"fp16_twin", identity.fp16_twin},
+      {"head", name(facts.head)},
       {"tokenizer",
        identity.tokenizer != nullptr ? digests(*identity.tokenizer) : json("the model's own")},
       {"n_ctx", identity.context},

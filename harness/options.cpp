@@ -203,6 +203,14 @@ std::optional<engine::TernaryBits> parse_ternary_bits(const std::string& text) {
   throw Error(fmt::format("--ternary-bits: expected 2, 1.6 or auto, got \"{}\"", text));
 }
 
+engine::HeadType parse_head(const std::string& text) {
+  for (const engine::HeadType head :
+       {engine::HeadType::kStored, engine::HeadType::kQ8_0, engine::HeadType::kQ6_K}) {
+    if (text == name(head)) return head;
+  }
+  throw Error(fmt::format("--head: expected stored, q8_0 or q6_k, got \"{}\"", text));
+}
+
 const char* name(kernels::CacheType type) noexcept {
   return type == kernels::CacheType::kF16 ? "f16" : "f32";
 }

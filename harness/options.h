@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/ternary_layout.h"
+#include "engine/weight_choices.h"
 #include "kernels/attention/attention.h"
 #include "kernels/dispatch.h"
 
@@ -38,5 +38,11 @@ const char* name(kernels::CacheType type) noexcept;
 inline constexpr const char* kTernaryBitsHelp =
     "memory of a ternary weight: 2, 1.6 or auto (the faster one here, measured) [2]";
 std::optional<engine::TernaryBits> parse_ternary_bits(const std::string& text);
+
+// "--head": what becomes of the output head at load.
+inline constexpr const char* kHeadHelp =
+    "Output head, and the embedding where both are one: stored, or requantised at load to q8_0 or "
+    "q6_k";
+engine::HeadType parse_head(const std::string& text);
 
 }  // namespace tern::harness

@@ -99,6 +99,19 @@ compare_model() {
   done
 }
 
+# A head in blocks, which is quantised at load.
+compare_heads() {
+  local build row head
+  for build in "$@"; do
+    for row in ${rows[$build]}; do
+      for head in q8_0 q6_k; do
+        compare "head $head" "$build" logits -m synth:tiny --tokens "$prompt" --hash --kernels "$row" \
+          --threads 2 --head "$head"
+      done
+    done
+  done
+}
+
 # Longer than one attention block of 256 keys, with the other type of cache.
 compare_long() {
   local build row
@@ -126,5 +139,6 @@ while read -r model; do
   compare_model "$model" "$@"
   echo "-- $model: ${expected[$model]}"
 done < <(models)
+compare_heads "$@"
 compare_long "$@"
 echo "one answer: $compared runs of $# builds agree"

@@ -33,6 +33,7 @@ struct RunOptions {
   std::string cache_k = "f16";
   std::string cache_v = "f16";
   std::string threads;
+  std::string head = "stored";
   int batch = 512;
   bool twin = false;
 };
@@ -46,6 +47,7 @@ void add_run_options(CLI::App& app, RunOptions& o) {
   app.add_option("--cache-type-k", o.cache_k, "Type of cached keys, f16 or f32 (also -ctk)");
   app.add_option("--cache-type-v", o.cache_v, "Type of cached values, f16 or f32 (also -ctv)");
   app.add_option("-b,--batch-size,--ubatch-size", o.batch, "Tokens evaluated together (also -ub)");
+  app.add_option("--head", o.head, kHeadHelp);
   app.add_flag("--fp16-twin", o.twin,
                "Run the FP16 twin of a ternary model: the baseline of tern bench");
 }
@@ -76,7 +78,8 @@ class Runner {
                  parse_cache_type(o.cache_v, "--cache-type-v"), check_batch(o.batch)},
         pool_({.threads = parse_threads(o.threads)}),
         model_(engine::Model::load(o.model, table_, pool_,
-                                   {.ternary_bits = parse_ternary_bits(o.ternary_bits)})) {
+                                   {.head = parse_head(o.head),
+                                    .ternary_bits = parse_ternary_bits(o.ternary_bits)})) {
     if (o.twin) model_ = engine::Model::half_twin(*model_, pool_);
     if (positions > model_->config().context) {
       throw Error(fmt::format("model {}: expected at most {} positions (its context), got {}",
@@ -216,6 +219,14 @@ int run_generate(const std::vector<std::string>& args) {
   return 0;
 }
 
+engine::DType synthetic_type(const std::string& text) {
+  using engine::DType;
+  for (const DType type : {DType::kI2S, DType::kTq2_0, DType::kQ8_0, DType::kQ4_0, DType::kF16}) {
+    if (text == name(type)) return type;
+  }
+  throw Error("--type: expected i2_s, tq2_0, q8_0, q4_0 or f16, got '" + text + "'");
+}
+
 int run_synth(const std::vector<std::string>& args) {
   CLI::App app("Writes a synthetic model as a GGUF file that other engines load",
                "tern model synth");
@@ -228,20 +239,13 @@ int run_synth(const std::vector<std::string>& args) {
                  "Shape, with or without synth:; --help of tern bench lists them")
       ->required();
   app.add_option("--out", out, "File to write")->required();
-  app.add_option("--type", type_name, "Type of the linear layers: i2_s, tq2_0 or f16");
+  app.add_option("--type", type_name, "Type of the linear layers: i2_s, tq2_0, q8_0, q4_0 or f16");
   app.add_option("--seed", seed, "Seed of the weights");
   app.add_option("-t,--threads", threads, "Threads (default: physical cores)");
   if (!parse_command(app, args)) return 0;
   if (shape_name.starts_with("synth:")) shape_name.erase(0, 6);
   const engine::SyntheticShape& shape = engine::synthetic_shape(shape_name);
-  engine::DType type = engine::DType::kI2S;
-  if (type_name == "tq2_0") {
-    type = engine::DType::kTq2_0;
-  } else if (type_name == "f16") {
-    type = engine::DType::kF16;
-  } else if (type_name != "i2_s") {
-    throw Error("--type: expected i2_s, tq2_0 or f16, got '" + type_name + "'");
-  }
+  const engine::DType type = synthetic_type(type_name);
   engine::ThreadPool pool({.threads = parse_threads(threads)});
   engine::write_synthetic(shape, seed, type, out, pool);
   fmt::print(stderr, "wrote {} ({} bytes)\n", out, std::filesystem::file_size(out));

@@ -144,6 +144,22 @@ class Bench(TernTest):
         text = self.bench("-m", "synth:tiny", "-p", "4", "-n", "0", "-r", "1", "--ternary-bits", "1.6")
         self.assertIn("ternary weights: ternary 1.6 bits each in memory (as set; synth:tiny)", text)
 
+    def test_a_requantised_head_is_part_of_the_subject(self):
+        rows = json.loads(self.bench(*TINY, "--head", "q6_k", "-o", "json"))
+        self.assertEqual({row["model_type"] for row in rows},
+                         {"tiny ternary, q6_k head", "tiny f16 twin, q6_k head"})
+        stored = json.loads(self.bench(*TINY, "-o", "json"))
+        self.assertLess(rows[0]["model_size"], stored[0]["model_size"])
+        self.assertTrue({row["tern"]["logits_hash"] for row in rows}.isdisjoint(
+            {row["tern"]["logits_hash"] for row in stored}))
+        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
+            validator = jsonschema.Draft7Validator(json.load(file))
+        heads = []
+        for record in self.records():
+            self.assertEqual([error.message for error in validator.iter_errors(record)], [])
+            heads.append([subject.get("head") for subject in record["subjects"]])
+        self.assertCountEqual(heads, [["q6_k", "q6_k"], [None, None]])
+
     def test_other_formats_hold_the_same_rows(self):
         result = tern("bench", *TINY, "-o", "sql", "-oe", "csv", "--baseline", "none", "--db", self.db, env=self.env)
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -175,7 +191,7 @@ class Bench(TernTest):
     def test_bad_input_is_refused_before_anything_is_written(self):
         for bad in (("-t", "0"), ("-p", "-5"), ("-o", "yaml"), ("-ngl", "1"), ("--kernels", "quantum"),
                     ("-m", "synth:none"), ("-m", self.path("none.gguf")), ("-p", "0", "-n", "0"), ("-b", "x"),
-                    ("--ternary-bits", "1.58")):
+                    ("--ternary-bits", "1.58"), ("--head", "f16")):
             with self.subTest(bad):
                 self.assert_refused("bench", *TINY[:2], *bad, "--db", self.db)
         self.assert_refused("bench", says="-m")

@@ -140,6 +140,7 @@ class Scores(Eval):
             with self.subTest(args):
                 self.assertEqual(answers(*args), expected)
         self.assertNotEqual(answers("--fp16-twin"), expected)
+        self.assertNotEqual(answers("--head", "q6_k"), expected)
 
     def test_a_context_too_small_is_found_before_anything_is_asked(self):
         result = subprocess.run(

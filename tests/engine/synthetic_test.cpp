@@ -86,6 +86,18 @@ TEST_CASE("a written model is the network made in memory", "[synthetic]") {
   // TQ2_0 and F16 hold the scale in binary16; the trits are the same.
   engine::write_synthetic(shape, engine::kSyntheticSeed, engine::DType::kTq2_0, path, pool);
   CHECK(engine::Model::load(path.string(), table, pool)->facts().weight_types == "tq2_0");
+  // The block types hold it per block, so their files are their twins but for its rounding.
+  for (const auto& [type, twin] : {std::pair(engine::DType::kQ8_0, engine::TwinType::kQ8_0),
+                                   std::pair(engine::DType::kQ4_0, engine::TwinType::kQ4_0)}) {
+    engine::write_synthetic(shape, engine::kSyntheticSeed, type, path, pool);
+    const auto blocks = engine::Model::load(path.string(), table, pool);
+    CHECK(blocks->facts().weight_types == name(type));
+    const auto expected = logits(engine::Model::twin(*made, twin, pool));
+    const auto got = logits(blocks);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      CHECK(std::fabs(double{got[i]} - double{expected[i]}) < 0.5);
+    }
+  }
   engine::write_synthetic(shape, engine::kSyntheticSeed, engine::DType::kF16, path, pool);
   const auto f16 = engine::Model::load(path.string(), table, pool);
   CHECK_FALSE(f16->facts().ternary);

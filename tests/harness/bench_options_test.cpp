@@ -128,6 +128,7 @@ TEST_CASE("bench refuses bad values in one sentence that names the flag") {
              Contains("-o: expected md, csv, json, jsonl or sql, got \"yaml\""));
   CHECK_THAT(error_of({"-oe", "yaml"}), Contains("-oe: "));
   CHECK_THAT(error_of({"-ctk", "q8_0"}), Contains("-ctk: expected f16 or f32"));
+  CHECK_THAT(error_of({"--head", "f16"}), Contains("--head: expected stored, q8_0 or q6_k"));
   CHECK_THAT(error_of({"-ngl", "99"}), Contains("-ngl: expected 0"));
   CHECK_THAT(error_of({"-fa", "1"}), Contains("-fa: expected 0"));
   CHECK_THAT(error_of({"-mmp", "0"}), Contains("-mmp: expected 1"));

@@ -310,6 +310,12 @@ TEST_CASE("only the unfinished evaluation of the same kind is resumed") {
   CHECK_THAT(why, Contains(record.id()) && Contains("threads") && Contains("type_k"));
   stored.identity.threads = 1;
   stored.identity.type_k = "";
+  const auto requantised = engine::Model::load("synth:tiny", kernels_row(""), stored.pool,
+                                               {.head = engine::HeadType::kQ8_0});
+  stored.identity.model = requantised.get();
+  CHECK(!stored.resume(&why).has_value());
+  CHECK_THAT(why, Contains("differs in: head"));
+  stored.identity.model = stored.model.get();
   stored.runs = {{&stored.task, 3, {}}};
   CHECK(!stored.resume(&why).has_value());
   CHECK_THAT(why, Contains("tasks"));

@@ -65,5 +65,12 @@ TEST_CASE("cache types") {
   CHECK_THROWS_WITH(parse_cache_type("q8_0", "-ctv"), "-ctv: expected f16 or f32, got \"q8_0\"");
 }
 
+TEST_CASE("output heads") {
+  CHECK(parse_head("stored") == engine::HeadType::kStored);
+  CHECK(parse_head("q8_0") == engine::HeadType::kQ8_0);
+  CHECK(parse_head("q6_k") == engine::HeadType::kQ6_K);
+  CHECK_THROWS_WITH(parse_head("q4_0"), "--head: expected stored, q8_0 or q6_k, got \"q4_0\"");
+}
+
 }  // namespace
 }  // namespace tern::harness
