@@ -1,6 +1,6 @@
 #include "engine/transformer.h"
 
-#include <atomic>
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/vector/math.h"
@@ -39,6 +39,7 @@ Transformer::Transformer(const Model& model, ThreadPool& pool, std::int64_t cont
 }
 
 void Transformer::forward(std::span<const Row> rows, KvCache& cache, Workspace& ws) const {
+  find_spans(rows, ws);
   embed(rows, ws);  // x (n, hidden)
   for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
     attention_block(layer, rows, cache, ws);  // x += o_proj(attention(norm(x)))
@@ -131,52 +132,6 @@ void Transformer::rotate_and_store(std::int64_t layer, std::span<const Row> rows
     cache.store(table_.vector, row.sequence, layer, row.position, k,
                 ws.v.data() + t * config_.kv_dim());
   });
-}
-
-void Transformer::attend(std::int64_t layer, std::span<const Row> rows, const KvCache& cache,
-                         Workspace& ws) const {
-  const std::int64_t n = std::ssize(rows);
-  const std::int64_t group = config_.heads / config_.kv_heads;
-  const std::int64_t partial_stride = round_up(config_.head_dim, 16);
-  std::atomic<std::int64_t> next{0};
-  pool_.run([&](int member) {
-    // Items in the order (kv head, token, query head of the group): neighbours share keys and
-    // values.
-    for (std::int64_t i = next.fetch_add(1, std::memory_order_relaxed); i < n * config_.heads;
-         i = next.fetch_add(1, std::memory_order_relaxed)) {
-      const std::int64_t kv_head = i / (n * group);
-      const std::int64_t t = i / group % n;
-      const std::int64_t head = kv_head * group + i % group;
-      const Row& row = rows[static_cast<std::size_t>(t)];
-      float* q = ws.q.data() + t * config_.q_dim() + head * config_.head_dim;
-      attend_head(q, cache.keys(row.sequence, layer, kv_head),
-                  cache.values(row.sequence, layer, kv_head), cache, row.position + 1,
-                  ws.scores.data() + member * ws.scores_stride,
-                  ws.partial.data() + member * partial_stride, q);
-    }
-  });
-}
-
-// softmax(q k^T / sqrt(head_dim)) v over the first `positions` keys. out may be the query: it is
-// read first.
-void Transformer::attend_head(const float* query, const void* keys, const void* values,
-                              const KvCache& cache, std::int64_t positions, float* scores,
-                              float* partial, float* out) const {
-  const std::int64_t head_dim = config_.head_dim;
-  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(head_dim));
-  const float max =
-      table_.attention.scores(query, keys, cache.type_k(), head_dim, scale, 0, positions, scores);
-  float total = 0;
-  for (std::int64_t begin = 0; begin < positions; begin += kernels::kAttentionBlock) {
-    const std::int64_t end = std::min(positions, begin + kernels::kAttentionBlock);
-    float* target = begin == 0 ? out : partial;
-    float sum = 0;
-    table_.attention.weighted_sum(scores, max, values, cache.type_v(), head_dim, begin, end, target,
-                                  &sum);
-    if (begin != 0) table_.vector.add(out, partial, head_dim);
-    total += sum;
-  }
-  table_.vector.scale(out, 1.0f / total, head_dim);
 }
 
 Transformer::Reads Transformer::reads(std::initializer_list<const Linear*> layers) {

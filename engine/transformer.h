@@ -52,8 +52,12 @@ class Transformer {
                         Workspace& ws) const;
   void attend(std::int64_t layer, std::span<const Row> rows, const KvCache& cache,
               Workspace& ws) const;
-  void attend_head(const float* query, const void* keys, const void* values, const KvCache& cache,
-                   std::int64_t positions, float* scores, float* partial, float* out) const;
+  struct QueryGroup;
+  void attend_group(const QueryGroup& group, const KvCache& cache, float* scores,
+                    std::int64_t scores_stride, float* partial) const;
+  void add_block(const QueryGroup& group, const KvCache& cache, std::int64_t begin,
+                 const float* scores, std::int64_t scores_stride, float* const* sums) const;
+  void find_spans(std::span<const Row> rows, Workspace& ws) const;
   // What some linear layers read beside binary32.
   struct Reads {
     bool ternary = false, blocks = false;

@@ -21,6 +21,10 @@ constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) noexc
 // vocabulary of 128 thousand takes 16 MiB.
 inline constexpr std::int64_t kLogitRows = 32;
 
+// Query heads that attend together: enough to read keys and values from memory much less often than
+// they are used, few enough that their scores stay in a near cache.
+inline constexpr std::int64_t kMaxQueries = 24;
+
 struct Workspace {
   template <class T>
   using Buffer = kernels::AlignedBuffer<T>;
@@ -30,6 +34,7 @@ struct Workspace {
   std::int64_t widest;         // largest input of any linear layer
   std::int64_t q_stride;       // of `quantized`
   std::int64_t scores_stride;  // of `scores`
+  std::int64_t spans = 0;      // of `span_begin`
 
   Buffer<float> x;                  // (tokens, hidden): the residual stream
   Buffer<float> normed;             // (tokens, widest): input of the next linear layers
@@ -44,8 +49,9 @@ struct Workspace {
   Buffer<std::int32_t> block_sums;  // (tokens, q_stride / 16)
   Buffer<float> block_scales;       // (tokens, q_stride / 32)
   Buffer<float> row_scales;         // (threads, tokens): scratch of Linear::apply
-  Buffer<float> scores;             // (threads, scores_stride): attention scores of one head
-  Buffer<float> partial;            // (threads, head_dim)
+  Buffer<std::int64_t> span_begin;  // (spans + 1): first rows of what attends together
+  Buffer<float> scores;             // (threads, kMaxQueries, scores_stride): attention scores
+  Buffer<float> partial;            // (threads, kMaxQueries, head_dim)
   Buffer<float> logits;             // (logit_rows, vocab)
   Buffer<bool> finite;              // (tokens): false once a linear layer's input was not finite
   PhaseTimes* phases = nullptr;     // where the passes charge their time; null: nowhere
@@ -72,8 +78,9 @@ struct Workspace {
         block_sums(size(tokens, q_stride / 16)),
         block_scales(size(tokens, q_stride / kernels::kQuantBlock)),
         row_scales(size(threads, round_up(tokens, 16))),
-        scores(size(threads, scores_stride)),
-        partial(size(threads, round_up(c.head_dim, 16))),
+        span_begin(size(tokens + 1, 1)),
+        scores(size(threads, kMaxQueries * scores_stride)),
+        partial(size(threads, kMaxQueries * round_up(c.head_dim, 16))),
         logits(size(logit_rows, c.vocab)),
         finite(size(tokens, 1)) {}
 

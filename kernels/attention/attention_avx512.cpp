@@ -12,6 +12,6 @@ namespace {
 
 }  // namespace
 
-constinit const AttentionKernels kAttention = {scores, weighted_sum};
+constinit const AttentionKernels kAttention = {scores, largest_score, weigh, weighted_sum};
 
 }  // namespace tern::kernels::avx512

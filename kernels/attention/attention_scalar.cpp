@@ -13,39 +13,51 @@ float cached(const void* rows, CacheType type, std::int64_t index) noexcept {
   return static_cast<const float*>(rows)[index];
 }
 
-float scores(const float* q, const void* k, CacheType type, std::int64_t head_dim, float scale,
-             std::int64_t begin, std::int64_t end, float* scores) noexcept {
-  float max = -__builtin_inff();
-  for (std::int64_t j = begin; j < end; ++j) {
-    float lanes[kLanes] = {};
-    for (std::int64_t d = 0; d < head_dim; ++d) {
-      float& lane = lanes[d % kLanes];
-      lane = __builtin_fmaf(q[d], cached(k, type, j * head_dim + d), lane);
+void scores(const float* const* q, std::int64_t queries, const void* k, CacheType type,
+            std::int64_t head_dim, float scale, std::int64_t begin, std::int64_t end, float* scores,
+            std::int64_t stride) noexcept {
+  for (std::int64_t i = 0; i < queries; ++i) {
+    for (std::int64_t j = begin; j < end; ++j) {
+      float lanes[kLanes] = {};
+      for (std::int64_t d = 0; d < head_dim; ++d) {
+        float& lane = lanes[d % kLanes];
+        lane = __builtin_fmaf(q[i][d], cached(k, type, j * head_dim + d), lane);
+      }
+      scores[i * stride + j] = merge_lanes(lanes) * scale;
     }
-    scores[j] = merge_lanes(lanes) * scale;
-    max = scores[j] > max ? scores[j] : max;
   }
+}
+
+float largest(const float* scores, std::int64_t n) noexcept {
+  float max = scores[0];
+  for (std::int64_t j = 1; j < n; ++j) max = scores[j] > max ? scores[j] : max;
   return max + 0.0f;  // a maximum of zero is +0, whichever zeros it was chosen from
 }
 
-void weighted_sum(float* scores, float max, const void* v, CacheType type, std::int64_t head_dim,
-                  std::int64_t begin, std::int64_t end, float* out, float* sum) noexcept {
+float weigh(float* scores, float max, std::int64_t n) noexcept {
   float lanes[kLanes] = {};
-  for (std::int64_t d = 0; d < head_dim; ++d) out[d] = 0.0f;
-  for (std::int64_t j = begin; j < end; ++j) {
-    const float p = exp_f32(scores[j] - max);
-    scores[j] = p;
-    float& lane = lanes[(j - begin) % kLanes];
-    lane = lane + p;
-    for (std::int64_t d = 0; d < head_dim; ++d) {
-      out[d] = __builtin_fmaf(p, cached(v, type, j * head_dim + d), out[d]);
+  for (std::int64_t j = 0; j < n; ++j) {
+    scores[j] = exp_f32(scores[j] - max);
+    float& lane = lanes[j % kLanes];
+    lane = lane + scores[j];
+  }
+  return merge_lanes(lanes);
+}
+
+void weighted_sum(const float* p, std::int64_t stride, std::int64_t queries, const void* v,
+                  CacheType type, std::int64_t head_dim, std::int64_t begin, std::int64_t end,
+                  float* const* out) noexcept {
+  for (std::int64_t i = 0; i < queries; ++i) {
+    for (std::int64_t j = begin; j < end; ++j) {
+      for (std::int64_t d = 0; d < head_dim; ++d) {
+        out[i][d] = __builtin_fmaf(p[i * stride + j], cached(v, type, j * head_dim + d), out[i][d]);
+      }
     }
   }
-  *sum = merge_lanes(lanes);
 }
 
 }  // namespace
 
-constinit const AttentionKernels kAttention = {scores, weighted_sum};
+constinit const AttentionKernels kAttention = {scores, largest, weigh, weighted_sum};
 
 }  // namespace tern::kernels::scalar

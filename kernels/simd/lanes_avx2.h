@@ -22,6 +22,9 @@ struct U64x8 {
 
 constexpr int kKeysInFlight = 4;
 constexpr int kVectorsInFlight = 4;
+constexpr int kTileQueries = 2;
+constexpr int kTileKeys = 2;
+constexpr int kTileVectors = 2;
 
 // All ones in the lanes of one register that are below count; count may lie outside [0, 8].
 static inline __m256i first(std::int64_t count) {

@@ -34,6 +34,10 @@ struct U64x8 {
 // chains to hide the latency of fma, few enough for 32 registers.
 constexpr int kKeysInFlight = 8;
 constexpr int kVectorsInFlight = 8;
+// The same for several queries: queries by keys and queries by output vectors of one tile.
+constexpr int kTileQueries = 6;
+constexpr int kTileKeys = 4;
+constexpr int kTileVectors = 4;
 
 static inline __mmask16 first(std::int64_t count) {
   return static_cast<__mmask16>((1u << count) - 1u);
@@ -116,15 +120,25 @@ static inline float merge(F32x16 a) {
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
-// out[i] = merge(a[i]) * factor for four vectors at once: the tree's last steps on a transposed
-// square.
+// (a + its other half, b + its other half), 8 lanes of each.
+static inline __m512 merge_halves(__m512 a, __m512 b) {
+  return _mm512_add_ps(_mm512_mask_blend_ps(0xff00, a, b), _mm512_shuffle_f32x4(a, b, 0x4e));
+}
+// out[i] = merge(a[i]) * factor for four vectors at once: the tree's steps on shared registers.
 static inline void merge_4_scaled(const F32x16* a, float factor, float* out) {
-  __m128 r0 = merge_to_4(a[0]);
-  __m128 r1 = merge_to_4(a[1]);
-  __m128 r2 = merge_to_4(a[2]);
-  __m128 r3 = merge_to_4(a[3]);
-  _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
-  const __m128 sums = _mm_add_ps(_mm_add_ps(r0, r2), _mm_add_ps(r1, r3));
+  // +8: one half of the register for each vector of a pair.
+  const __m512 ab = merge_halves(a[0].v, a[1].v);
+  const __m512 cd = merge_halves(a[2].v, a[3].v);
+  // +4: one quarter each, in the order a, c, b, d.
+  const __m512i crossed =
+      _mm512_setr_epi32(4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15, 24, 25, 26, 27);
+  const __m512 four =
+      _mm512_add_ps(_mm512_mask_blend_ps(0xf0f0, ab, cd), _mm512_permutex2var_ps(ab, crossed, cd));
+  // +2, +1
+  const __m512 two = _mm512_add_ps(four, _mm512_permute_ps(four, 0x4e));
+  const __m512 one = _mm512_add_ps(two, _mm512_permute_ps(two, 0xb1));
+  const __m512i order = _mm512_setr_epi32(0, 8, 4, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  const __m128 sums = _mm512_castps512_ps128(_mm512_permutexvar_ps(order, one));
   _mm_storeu_ps(out, _mm_mul_ps(sums, _mm_set1_ps(factor)));
 }
 // The largest lane.

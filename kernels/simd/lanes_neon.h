@@ -22,6 +22,9 @@ struct U64x8 {
 
 constexpr int kKeysInFlight = 4;
 constexpr int kVectorsInFlight = 4;
+constexpr int kTileQueries = 2;
+constexpr int kTileKeys = 2;
+constexpr int kTileVectors = 2;
 
 static inline F32x16 fill(float value) {
   const float32x4_t v = vdupq_n_f32(value);

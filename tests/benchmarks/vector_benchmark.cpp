@@ -81,32 +81,34 @@ std::vector<std::uint16_t> block_f16() {
   return out;
 }
 
+// The query heads that share a kv head in BitNet b1.58 2B4T.
+constexpr std::int64_t kGroup = 4;
+
 void bench_scores(benchmark::State& state, const AttentionKernels& row) {
   const auto q = ramp(kHeadDim);
+  const std::vector<const float*> queries(kGroup, q.data());
   const auto k = block_f16();
-  std::vector<float> scores(kAttentionBlock);
+  std::vector<float> scores(kGroup * kAttentionBlock);
   for (auto _ : state) {
-    benchmark::DoNotOptimize(row.scores(q.data(), k.data(), CacheType::kF16, kHeadDim, 0.088f, 0,
-                                        kAttentionBlock, scores.data()));
+    row.scores(queries.data(), kGroup, k.data(), CacheType::kF16, kHeadDim, 0.088f, 0,
+               kAttentionBlock, scores.data(), kAttentionBlock);
     benchmark::ClobberMemory();
   }
-  count_elements(state, kAttentionBlock * kHeadDim);
+  count_elements(state, kGroup * kAttentionBlock * kHeadDim);
 }
 
 void bench_weighted_sum(benchmark::State& state, const AttentionKernels& row) {
   const auto v = block_f16();
-  const auto start = ramp(kAttentionBlock);
-  auto scores = start;
-  std::vector<float> out(kHeadDim);
-  float sum = 0;
+  const auto p = ramp(kGroup * kAttentionBlock);
+  std::vector<float> outputs(kGroup * kHeadDim);
+  std::vector<float*> out;
+  for (std::int64_t i = 0; i < kGroup; ++i) out.push_back(outputs.data() + i * kHeadDim);
   for (auto _ : state) {
-    std::memcpy(scores.data(), start.data(), scores.size() * sizeof(float));
-    row.weighted_sum(scores.data(), 1.0f, v.data(), CacheType::kF16, kHeadDim, 0, kAttentionBlock,
-                     out.data(), &sum);
-    benchmark::DoNotOptimize(out.data());
+    row.weighted_sum(p.data(), kAttentionBlock, kGroup, v.data(), CacheType::kF16, kHeadDim, 0,
+                     kAttentionBlock, out.data());
     benchmark::ClobberMemory();
   }
-  count_elements(state, kAttentionBlock * kHeadDim);
+  count_elements(state, kGroup * kAttentionBlock * kHeadDim);
 }
 
 bool register_all() {
@@ -120,8 +122,8 @@ bool register_all() {
     add("vector/rms_norm/2560", bench_rms_norm, table->vector);
     add("vector/silu_mul/2560", bench_silu_mul, table->vector);
     add("quantize/quantize_row/2560", bench_quantize_row, table->quantize);
-    add("attention/scores/256x128", bench_scores, table->attention);
-    add("attention/weighted_sum/256x128", bench_weighted_sum, table->attention);
+    add("attention/scores/4x256x128", bench_scores, table->attention);
+    add("attention/weighted_sum/4x256x128", bench_weighted_sum, table->attention);
   }
   return true;
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "kernels/float16.h"
 #include "tests/kernels/float_cases.h"
@@ -63,24 +64,56 @@ void for_each_case(Body body) {
   }
 }
 
-TEST_CASE("scores equal scalar on every row and any range", "[attention]") {
+// Several queries, each in memory of its own.
+struct Queries {
+  Queries(std::int64_t count, std::int64_t head_dim, Kind kind, std::uint32_t seed) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      all.push_back(floats(head_dim, kind, seed + static_cast<std::uint32_t>(i)));
+      pointers.push_back(all.back().data());
+    }
+  }
+  std::vector<std::vector<float>> all;
+  std::vector<const float*> pointers;
+};
+
+// One query, and whole tiles of every size with a rest.
+constexpr std::int64_t kQueries[] = {1, 4, 9};
+
+TEST_CASE("scores equal scalar on every row, for any queries and range", "[attention]") {
   constexpr std::int64_t kRows = 41;
+  constexpr std::int64_t kStride = 43;
   for_each_case([](const AttentionKernels& row, std::int64_t head_dim, CacheType type, Kind kind) {
     const Cache k(kRows, head_dim, kind, 2);
-    const auto q = floats(head_dim, kind, 1);
     const Range ranges[] = {{0, kRows}, {0, 1}, {3, 4}, {5, 16}, {1, 33}};
-    for (const auto& [begin, end] : ranges) {
-      Guarded<float> expected(kRows);
-      Guarded<float> out(kRows);
-      const float max = scalar::kAttention.scores(q.data(), k.data(type), type, head_dim, 0.088f,
-                                                  begin, end, expected.data());
-      const float got =
-          row.scores(q.data(), k.data(type), type, head_dim, 0.088f, begin, end, out.data());
-      CHECK(same_bits(got, max));
-      CHECK(same_bits(out.values(), expected.values()));  // what lies outside the range, too
-      CHECK(out.intact());
+    for (const std::int64_t queries : kQueries) {
+      const Queries q(queries, head_dim, kind, 1);
+      for (const auto& [begin, end] : ranges) {
+        Guarded<float> expected(queries * kStride);
+        Guarded<float> out(queries * kStride);
+        scalar::kAttention.scores(q.pointers.data(), queries, k.data(type), type, head_dim, 0.088f,
+                                  begin, end, expected.data(), kStride);
+        row.scores(q.pointers.data(), queries, k.data(type), type, head_dim, 0.088f, begin, end,
+                   out.data(), kStride);
+        CHECK(same_bits(out.values(), expected.values()));  // what lies outside the range, too
+        CHECK(out.intact());
+      }
     }
   });
+}
+
+TEST_CASE("the largest score equals scalar's", "[attention]") {
+  for (const KernelTable* table : runnable_tables()) {
+    for (const Kind kind : {Kind::kNormal, Kind::kWide, Kind::kTiny, Kind::kZeros}) {
+      for (const std::int64_t n : {1, 3, 15, 16, 17, 100, 257}) {
+        const auto scores = floats(n, kind, 3);
+        INFO(table->name << ", n " << n);
+        CHECK(same_bits(table->attention.largest(scores.data(), n),
+                        scalar::kAttention.largest(scores.data(), n)));
+      }
+    }
+    const float zeros[] = {-0.0f, -0.0f};
+    CHECK(same_bits(table->attention.largest(zeros, 2), 0.0f));
+  }
 }
 
 TEST_CASE("scores do not depend on how their range is split", "[attention]") {
@@ -91,18 +124,18 @@ TEST_CASE("scores do not depend on how their range is split", "[attention]") {
   for (const KernelTable* table : runnable_tables()) {
     for (const CacheType type : kTypes) {
       std::vector<float> whole(kRows);
+      const float* query = q.data();
       const auto run = [&](std::int64_t begin, std::int64_t end, std::vector<float>& out) {
-        return table->attention.scores(q.data(), k.data(type), type, kHeadDim, 0.1f, begin, end,
-                                       out.data());
+        table->attention.scores(&query, 1, k.data(type), type, kHeadDim, 0.1f, begin, end,
+                                out.data(), kRows);
       };
-      const float max = run(0, kRows, whole);
+      run(0, kRows, whole);
       for (std::int64_t cut = 1; cut < kRows; ++cut) {
         std::vector<float> parts(kRows);
-        const float left = run(0, cut, parts);
-        const float right = run(cut, kRows, parts);
+        run(0, cut, parts);
+        run(cut, kRows, parts);
         INFO(table->name << ", cut " << cut);
         CHECK(same_bits(parts, whole));
-        CHECK(same_bits(std::fmax(left, right), max));
       }
     }
   }
@@ -111,23 +144,26 @@ TEST_CASE("scores do not depend on how their range is split", "[attention]") {
 // The same pattern as in vector_test.cpp: 2^24 + 1 is 2^24 again, so the order of additions shows.
 TEST_CASE("a dot product adds in the order of the contract", "[attention]") {
   const auto score = [](const AttentionKernels& row, const std::vector<int>& ones,
-                        std::int64_t keys) {
+                        std::int64_t queries, std::int64_t keys) {
     const std::vector<float> q(32, 1.0f);
     std::vector<float> k(static_cast<std::size_t>(32 * keys), 0.0f);
     float* last = k.data() + 32 * (keys - 1);
     last[0] = 0x1p24f;
     for (const int i : ones) last[i] = 1.0f;
-    std::vector<float> out(static_cast<std::size_t>(keys));
-    row.scores(q.data(), k.data(), CacheType::kF32, 32, 1.0f, 0, keys, out.data());
+    std::vector<float> out(static_cast<std::size_t>(queries * keys));
+    const std::vector<const float*> same(static_cast<std::size_t>(queries), q.data());
+    row.scores(same.data(), queries, k.data(), CacheType::kF32, 32, 1.0f, 0, keys, out.data(),
+               keys);
     return out.back();
   };
   for (const KernelTable* table : runnable_tables()) {
-    for (const std::int64_t keys : {1, 8}) {  // one at a time, and several in flight
-      INFO(table->name << ", keys " << keys);
-      CHECK(score(table->attention, {8, 4, 2, 1}, keys) == 0x1p24f);
-      CHECK(score(table->attention, {16}, keys) == 0x1p24f);
+    // One key at a time and several in flight; one query and tiles of them.
+    for (const auto& [queries, keys] : {std::pair{1, 1}, {1, 8}, {2, 8}, {4, 8}, {6, 8}, {6, 1}}) {
+      INFO(table->name << ", queries " << queries << ", keys " << keys);
+      CHECK(score(table->attention, {8, 4, 2, 1}, queries, keys) == 0x1p24f);
+      CHECK(score(table->attention, {16}, queries, keys) == 0x1p24f);
       for (const auto& pair : {std::vector<int>{8, 24}, {1, 9}, {2, 6}, {1, 3}, {12, 4}}) {
-        CHECK(score(table->attention, pair, keys) == 0x1p24f + 2.0f);
+        CHECK(score(table->attention, pair, queries, keys) == 0x1p24f + 2.0f);
       }
     }
   }
@@ -135,18 +171,16 @@ TEST_CASE("a dot product adds in the order of the contract", "[attention]") {
 
 // A chain that only underflows leaves -0 in its lane; lanes that a short head does not reach stay
 // +0.
-TEST_CASE("scores keep the signs of zeros that scalar finds, and a zero maximum is +0",
-          "[attention]") {
+TEST_CASE("scores keep the signs of zeros that scalar finds", "[attention]") {
   for (const std::int64_t head_dim : {1, 15, 16, 17, 32, 33}) {
     const std::vector<float> q(static_cast<std::size_t>(head_dim), -1e-30f);
     const std::vector<float> k(static_cast<std::size_t>(5 * head_dim), 1e-30f);
     for (const KernelTable* table : runnable_tables()) {
       INFO(table->name << ", head_dim " << head_dim);
-      float out[5];
-      const float max =
-          table->attention.scores(q.data(), k.data(), CacheType::kF32, head_dim, 1.0f, 0, 5, out);
+      float out[2 * 5];
+      const float* queries[] = {q.data(), q.data()};
+      table->attention.scores(queries, 2, k.data(), CacheType::kF32, head_dim, 1.0f, 0, 5, out, 5);
       for (const float score : out) CHECK(same_bits(score, head_dim < 16 ? 0.0f : -0.0f));
-      CHECK(same_bits(max, 0.0f));
     }
   }
 }
@@ -161,30 +195,76 @@ float sum_by_lanes(const float* p, std::int64_t n) {
   return l[0];
 }
 
-TEST_CASE("weighted_sum equals scalar on every row", "[attention]") {
-  for_each_case([](const AttentionKernels& row, std::int64_t head_dim, CacheType type, Kind kind) {
-    const Range ranges[] = {{0, 1}, {0, 17}, {256, 256 + 33}, {256, 512}};
-    const Cache v(512, head_dim, kind, 5);
-    for (const auto& [begin, end] : ranges) {
-      if (end == 512 && head_dim > 129) continue;
-      const auto scores = floats(512, Kind::kNormal, 6 + static_cast<std::uint32_t>(head_dim));
+TEST_CASE("weights equal scalar on every row", "[attention]") {
+  for (const KernelTable* table : runnable_tables()) {
+    for (const std::int64_t n : {1, 15, 16, 17, 33, 255, 256}) {
+      const auto scores = floats(n, Kind::kNormal, 6);
       Guarded<float> p(scores);
-      Guarded<float> expected_p(scores);
-      Guarded<float> out(head_dim);
-      Guarded<float> expected(head_dim);
-      float sum = -1;
-      float expected_sum = -2;
-      row.weighted_sum(p.data(), 3.0f, v.data(type), type, head_dim, begin, end, out.data(), &sum);
-      scalar::kAttention.weighted_sum(expected_p.data(), 3.0f, v.data(type), type, head_dim, begin,
-                                      end, expected.data(), &expected_sum);
-      CHECK(same_bits(sum, expected_sum));
-      CHECK(same_bits(sum, sum_by_lanes(p.data() + begin, end - begin)));
-      CHECK(same_bits(out.values(), expected.values()));
-      CHECK(same_bits(p.values(), expected_p.values()));
-      CHECK(out.intact());
+      Guarded<float> expected(scores);
+      const float sum = table->attention.weigh(p.data(), 3.0f, n);
+      INFO(table->name << ", n " << n);
+      CHECK(same_bits(sum, scalar::kAttention.weigh(expected.data(), 3.0f, n)));
+      CHECK(same_bits(sum, sum_by_lanes(p.data(), n)));
+      CHECK(same_bits(p.values(), expected.values()));
       CHECK(p.intact());
     }
+  }
+}
+
+// Outputs of several queries, each between canaries; chains begin at what `start` holds.
+struct Outputs {
+  Outputs(const std::vector<std::vector<float>>& start) {
+    for (const auto& values : start) all.emplace_back(values);
+    for (auto& out : all) pointers.push_back(out.data());
+  }
+  std::vector<Guarded<float>> all;
+  std::vector<float*> pointers;
+};
+
+TEST_CASE("weighted_sum equals scalar on every row, for any queries", "[attention]") {
+  for_each_case([](const AttentionKernels& row, std::int64_t head_dim, CacheType type, Kind kind) {
+    const Range ranges[] = {{0, 1}, {0, 17}, {256, 256 + 33}, {300, 304}};
+    constexpr std::int64_t kStride = 515;
+    const Cache v(304, head_dim, kind, 5);
+    for (const std::int64_t queries : kQueries) {
+      const auto p = floats(queries * kStride, kind, 6);
+      const Queries start(queries, head_dim, kind, 7);
+      for (const auto& [begin, end] : ranges) {
+        Outputs out(start.all);
+        Outputs expected(start.all);
+        row.weighted_sum(p.data(), kStride, queries, v.data(type), type, head_dim, begin, end,
+                         out.pointers.data());
+        scalar::kAttention.weighted_sum(p.data(), kStride, queries, v.data(type), type, head_dim,
+                                        begin, end, expected.pointers.data());
+        for (std::size_t i = 0; i < out.all.size(); ++i) {
+          CHECK(same_bits(out.all[i].values(), expected.all[i].values()));
+          CHECK(out.all[i].intact());
+        }
+      }
+    }
   });
+}
+
+TEST_CASE("a chain of weighted values goes on where it was cut", "[attention]") {
+  constexpr std::int64_t kHeadDim = 129;
+  const Cache v(33, kHeadDim, Kind::kWide, 5);
+  const auto p = floats(33, Kind::kNormal, 6);
+  for (const KernelTable* table : runnable_tables()) {
+    const auto run = [&](std::int64_t begin, std::int64_t end, std::vector<float>& out) {
+      float* target = out.data();
+      table->attention.weighted_sum(p.data(), 33, 1, v.data(CacheType::kF32), CacheType::kF32,
+                                    kHeadDim, begin, end, &target);
+    };
+    std::vector<float> whole(kHeadDim, 0.0f);
+    run(0, 33, whole);
+    for (std::int64_t cut = 1; cut < 33; ++cut) {
+      std::vector<float> parts(kHeadDim, 0.0f);
+      run(0, cut, parts);
+      run(cut, 33, parts);
+      INFO(table->name << ", cut " << cut);
+      CHECK(same_bits(parts, whole));
+    }
+  }
 }
 
 TEST_CASE("both passes together are softmax attention", "[attention]") {
@@ -208,18 +288,20 @@ TEST_CASE("both passes together are softmax attention", "[attention]") {
     }
 
     std::vector<float> scores(kRows);
-    const float max = scalar::kAttention.scores(q.data(), k.data(type), type, kHeadDim, scale, 0,
-                                                kRows, scores.data());
+    const float* query = q.data();
+    scalar::kAttention.scores(&query, 1, k.data(type), type, kHeadDim, scale, 0, kRows,
+                              scores.data(), kRows);
+    const float max = scalar::kAttention.largest(scores.data(), kRows);
     std::vector<float> merged(kHeadDim, 0.0f);
     float sum = 0;
     for (std::int64_t begin = 0; begin < kRows; begin += kAttentionBlock) {
       const std::int64_t end = begin + kAttentionBlock < kRows ? begin + kAttentionBlock : kRows;
-      float part[kHeadDim];
-      float part_sum = 0;
-      scalar::kAttention.weighted_sum(scores.data(), max, v.data(type), type, kHeadDim, begin, end,
-                                      part, &part_sum);
+      float part[kHeadDim] = {};
+      float* target = part;
+      sum += scalar::kAttention.weigh(scores.data() + begin, max, end - begin);
+      scalar::kAttention.weighted_sum(scores.data(), kRows, 1, v.data(type), type, kHeadDim, begin,
+                                      end, &target);
       for (std::size_t d = 0; d < kHeadDim; ++d) merged[d] += part[d];
-      sum += part_sum;
     }
     // A score is off by a few roundings of its partial sums, which exp turns into a relative error
     // of its weight; values are at most 3.
