@@ -27,16 +27,20 @@ std::int64_t unix_ms() {
 
 // UUID version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, version, 12 random bits,
 // variant, 62 random bits; so ids sort by time.
-std::string uuid7(std::int64_t ms) {
+std::string uuid7(std::int64_t ms, const std::array<std::uint64_t, 2>& random) {
+  const std::uint64_t high = static_cast<std::uint64_t>(ms) << 16 | 0x7000u | (random[0] & 0x0FFFu);
+  const std::uint64_t low = std::uint64_t{2} << 62 | random[1] >> 2;
+  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, high >> 16 & 0xFFFF,
+                     high & 0xFFFF, low >> 48, low & 0xFFFF'FFFF'FFFF);
+}
+
+std::array<std::uint64_t, 2> random_bits() {
   std::array<std::uint64_t, 2> random{};
   if (::getrandom(random.data(), sizeof random, 0) != sizeof random) {
     std::random_device device;
     for (std::uint64_t& word : random) word = std::uint64_t{device()} << 32 | device();
   }
-  const std::uint64_t high = static_cast<std::uint64_t>(ms) << 16 | 0x7000u | (random[0] & 0x0FFFu);
-  const std::uint64_t low = std::uint64_t{2} << 62 | random[1] >> 2;
-  return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, high >> 16 & 0xFFFF,
-                     high & 0xFFFF, low >> 48, low & 0xFFFF'FFFF'FFFF);
+  return random;
 }
 
 // "2026-01-31T12:34:56.789Z" (RFC 3339)
@@ -236,14 +240,18 @@ Record& Record::operator=(Record other) noexcept {
 }
 
 Record Record::begin(const std::string& kernels_row) {
-  const std::int64_t now_ms = unix_ms();
+  Record record = begin_at(unix_ms(), random_bits());
+  record.document()["tern"] = build_part(kernels_row);
+  return record;
+}
+
+Record Record::begin_at(std::int64_t unix_ms, const std::array<std::uint64_t, 2>& bits) {
   Record record;
-  *record.document_ = {{"schema", kRecordSchema},     {"id", uuid7(now_ms)},
-                       {"created", utc_time(now_ms)}, {"tern", build_part(kernels_row)},
-                       {"machine", json::object()},   {"environment", json::object()},
-                       {"protocol", json::object()},  {"subjects", json::array()},
-                       {"trials", json::array()},     {"evals", json::array()},
-                       {"status", "running"},         {"reasons", json::array()}};
+  *record.document_ = {
+      {"schema", kRecordSchema},    {"id", uuid7(unix_ms, bits)}, {"created", utc_time(unix_ms)},
+      {"tern", json::object()},     {"machine", json::object()},  {"environment", json::object()},
+      {"protocol", json::object()}, {"subjects", json::array()},  {"trials", json::array()},
+      {"evals", json::array()},     {"status", "running"},        {"reasons", json::array()}};
   return record;
 }
 

@@ -2,6 +2,8 @@
 // tern.record/1: one JSON document per run, raw samples only (record.schema.json is the published
 // schema). The document is kept whole, so fields this version does not know survive a round trip.
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -17,6 +19,9 @@ class Record {
  public:
   // A new record: id (UUIDv7), schema, created time, the `tern` part, status "running".
   static Record begin(const std::string& kernels_row);
+  // The same with a given time and random bits and without a `tern` part: what was measured
+  // elsewhere, and gets the same id whenever it is read.
+  static Record begin_at(std::int64_t unix_ms, const std::array<std::uint64_t, 2>& bits);
   // Parses a document. Throws Error (harness/error.h) when it is not a tern.record/1.
   static Record parse(const std::string& text);
 

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/error.h"
+#include "harness/kernel_benchmarks.h"
 
 namespace tern::harness {
 
@@ -33,14 +34,20 @@ std::string read_record_file(const std::string& path) {
 std::vector<Record> parse_records(const std::string& text, const std::string& path) {
   std::vector<Record> records;
   const json whole = json::parse(text, nullptr, false);
-  const auto parse = [&](const std::string& item, const std::string& where) {
+  const auto guarded = [&](const std::string& where, auto&& make) {
     try {
-      records.push_back(Record::parse(item));
+      records.push_back(make());
     } catch (const Error& error) {
       throw Error(fmt::format("{}{}: {}", path, where, error.what()));
     }
   };
-  if (whole.is_array()) {
+  const auto parse = [&](const std::string& item, const std::string& where) {
+    guarded(where, [&] { return Record::parse(item); });
+  };
+  if (is_google_benchmark(whole)) {
+    // Checked as any other record is.
+    guarded("", [&] { return Record::parse(kernel_benchmark_record(whole).text()); });
+  } else if (whole.is_array()) {
     for (std::size_t i = 0; i < whole.size(); ++i) {
       parse(whole[i].dump(), fmt::format(", record {}", i + 1));
     }

@@ -1,6 +1,6 @@
 #pragma once
-// Records in files: one JSON document, an array of them, or one per line. All are read before the
-// first is handed out.
+// Records in files: one JSON document, an array of them, or one per line; or the results of
+// tern_kernel_bench (kernel_benchmarks.h). All are read before the first is handed out.
 
 #include <string>
 #include <vector>

@@ -141,6 +141,9 @@ void describe(const json& document, RecordSummary& summary) {
   for (const json& subject : document.at("subjects")) {
     if (subject.is_object()) add_name(summary.models, seen, model_of(subject));
   }
+  if (document.contains("kernel_benchmarks") && document["kernel_benchmarks"].is_array()) {
+    summary.tests = fmt::format("{} kernel benchmarks", document["kernel_benchmarks"].size());
+  }
   const json& machine = document.at("machine");
   if (machine.contains("cpu")) summary.machine = string_at(machine["cpu"], "name");
 }

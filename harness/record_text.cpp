@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "harness/error.h"
+#include "harness/kernel_benchmarks.h"
 #include "harness/recorded_report.h"
 #include "harness/report/phase_table.h"
 #include "harness/report/roofline_table.h"
@@ -198,7 +199,9 @@ std::string record_markdown(const Record& record) try {
   }
   std::string text = head(record);
   const auto scores = score_rows(record.document().at("evals"), reasons);
-  if (rows.empty() && scores.empty()) return text + "\nno trials\n";
+  const std::string kernels = kernel_benchmarks_markdown(record);
+  if (!kernels.empty()) text += "\n" + kernels;
+  if (rows.empty() && scores.empty()) return kernels.empty() ? text + "\nno trials\n" : text;
   if (!rows.empty()) {
     text += "\n" + markdown_table({"test", "subject", "trials", "t/s", "J/token"}, rows);
   }
@@ -215,8 +218,7 @@ std::string record_markdown(const Record& record) try {
   for (const std::string& reason : reasons) text += "\nenergy not measured: " + reason + "\n";
   return text;
 } catch (const json::exception& error) {
-  throw Error(
-      fmt::format("record {}: an evaluated item cannot be read: {}", record.id(), error.what()));
+  throw Error(fmt::format("record {}: a part of it cannot be read: {}", record.id(), error.what()));
 }
 
 }  // namespace tern::harness

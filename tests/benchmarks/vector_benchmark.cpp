@@ -1,7 +1,8 @@
 // Speed of the vector, quantize and attention kernels of every row this machine can run, on one
 // thread, at the sizes of BitNet b1.58 2B4T. stream_read runs over more memory than any cache
 // holds; the others stay in cache, as they do between two matrices. Registered when the program
-// starts; main is elsewhere. Example: tern_benchmarks --benchmark_filter='avx2/(attention|vector)'
+// starts; main is elsewhere. Example: tern_kernel_bench
+// --benchmark_filter='avx2/(attention|vector)'
 
 #include <benchmark/benchmark.h>
 

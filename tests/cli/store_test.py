@@ -6,6 +6,8 @@ import json
 import os
 import unittest
 
+import jsonschema
+
 from run_tern import TernTest
 
 GOLDEN = os.path.join(os.environ["TERN_SOURCE_DIR"], "tests/golden/record_v1.json")
@@ -39,6 +41,19 @@ class Store(TernTest):
         before = self.run_ok("store", "export")
         self.assertEqual(self.fill(), "0 added, 2 there already\n")
         self.assertEqual(self.run_ok("store", "export"), before)
+
+    def test_kernel_benchmarks(self):
+        results = os.path.join(os.path.dirname(GOLDEN), "kernel_bench.json")
+        self.assertEqual(self.run_ok("store", "import", results), "1 added, 0 there already\n")
+        self.assertEqual(self.run_ok("store", "import", results), "0 added, 1 there already\n")
+        row, = json.loads(self.run_ok("store", "list", "-o", "json"))
+        self.assertEqual(row["tests"], "4 kernel benchmarks")
+        self.assertEqual(row["status"], "failed")
+        self.assertIn("avx2/ternary/gemv/2560x2560", self.run_ok("store", "show", row["id"]))
+        record = json.loads(self.run_ok("store", "export"))
+        with open(os.path.join(os.environ["TERN_SOURCE_DIR"], "harness/record.schema.json"), encoding="utf-8") as file:
+            validator = jsonschema.Draft7Validator(json.load(file))
+        self.assertEqual([error.message for error in validator.iter_errors(record)], [])
 
     def test_import_takes_one_record_an_array_and_stdin(self):
         self.run_ok("store", "import", GOLDEN, "--db", self.path("one.db"))
