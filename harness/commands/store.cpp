@@ -163,7 +163,10 @@ int run_store(const std::vector<std::string>& args) {
   export_command->add_option("--out", options.out, "A file instead of stdout");
   export_command->add_option("ID", options.ids, "Ids, or how they begin; none: all");
   CLI::App* import_command = add_command(app, options, "import", "Adds records that are not there");
-  import_command->add_option("FILE", options.file, "JSON or JSONL, or what tern_kernel_bench wrote; - is stdin")->required();
+  import_command
+      ->add_option("FILE", options.file,
+                   "JSON or JSONL, or what tern_kernel_bench wrote; - is stdin")
+      ->required();
   const auto known = app.get_subcommands({});
   const auto named = [&](const CLI::App* command) { return command->get_name() == args[0]; };
   if (!args.empty() && !args[0].starts_with('-') &&
