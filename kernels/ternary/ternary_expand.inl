@@ -4,9 +4,11 @@
 constexpr std::int64_t kExpandedLineBytes = 4 * kTernaryLineBytes;
 
 // Columns 0 to 3 of a line, then 4 to 7, 8 to 11, 12 to 15; 16 rows of each.
-void expand(const std::uint8_t* packed, std::int64_t lines, std::uint8_t* codes) noexcept {
+void expand(const std::uint8_t* packed, std::int64_t lines, std::int64_t ahead,
+            std::uint8_t* codes) noexcept {
   const uint8x16_t mask = vdupq_n_u8(3);
   for (std::int64_t i = 0; i < lines; ++i, codes += kExpandedLineBytes) {
+    __builtin_prefetch(packed + ahead, 0, 2);
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k, packed += 16) {
       const uint8x16_t v = vld1q_u8(packed);

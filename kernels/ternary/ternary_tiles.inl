@@ -3,8 +3,9 @@
 //   kTile            tokens of the widest register tile
 //   kTileStep        tiles have a multiple of this many tokens, the last ones zeros if need be
 //   kWordBytes       bytes of one token that lie together in interleaved activations
-//   expand(packed, lines, codes)           lines of t2 to kExpandedLineBytes of codes each, in
-//                                          whatever order dot_tile wants them
+//   expand(packed, lines, ahead, codes)    lines of t2 to kExpandedLineBytes of codes each, in
+//                                          whatever order dot_tile wants them; asks for the lines
+//                                          `ahead`, of the next row block
 //   dot_tile<T>(codes, lines, words, sums) adds the products of at most kChunkLines expanded lines
 //                                          with T tokens to sums[T][16]
 //   kSideBySide      row blocks that gemv takes line by line; divides kStreams
@@ -173,7 +174,8 @@ void gemm_group(const TernaryMatrix& w, const QuantizedBatch& x, std::int64_t t0
                            words + (t - t0) * cols);
     }
     for (std::int64_t row = begin; row < end; row += kTernaryRowBlock) {
-      expand(w.packed + (row / kTernaryRowBlock * lines + line) * kTernaryLineBytes, count, codes);
+      expand(w.packed + (row / kTernaryRowBlock * lines + line) * kTernaryLineBytes, count,
+             lines * kTernaryLineBytes, codes);
       for (std::int64_t t = t0, width = 0; t < t1; t += width) {
         width = tile_width(t1 - t);
         tile_of<kTile>(width, codes, count, words + (t - t0) * cols,

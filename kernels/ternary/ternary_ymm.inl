@@ -23,9 +23,11 @@ __m256i broadcast4(const std::int8_t* q) noexcept {
 }
 
 // Columns 0 to 3 of a line, then 4 to 7, 8 to 11, 12 to 15; 16 rows of each.
-void expand(const std::uint8_t* packed, std::int64_t lines, std::uint8_t* codes) noexcept {
+void expand(const std::uint8_t* packed, std::int64_t lines, std::int64_t ahead,
+            std::uint8_t* codes) noexcept {
   const __m256i mask = _mm256_set1_epi8(0x03);
   for (std::int64_t i = 0; i < 2 * lines; ++i, packed += 32) {
+    __builtin_prefetch(packed + ahead, 0, 2);
     const __m256i v = load(packed);
     auto* out = reinterpret_cast<__m256i*>(codes + i / 2 * kExpandedLineBytes + i % 2 * 32);
     _mm256_store_si256(out, _mm256_and_si256(v, mask));
