@@ -15,12 +15,12 @@
 //                    adds the products of `lines` lines of t2 of B row blocks, block_bytes apart,
 //                    with one token to sums[B][16], and asks for what lies `ahead` of each
 //
-// A batch passes over the weights in chunks of 1024 columns. The codes of a chunk of one row block
-// are expanded once (16 KiB) for all tokens of a group, whose activations of these columns are
-// interleaved by register tile (96 KiB or less): one tile's and the codes stream through L1, the
+// A batch passes over the weights in chunks of 1280 columns. The codes of a chunk of one row block
+// are expanded once (20 KiB) for all tokens of a group, whose activations of these columns are
+// interleaved by register tile (120 KiB or less): one tile's and the codes stream through L1, the
 // other tiles wait in L2.
 
-constexpr std::int64_t kChunkLines = 64;
+constexpr std::int64_t kChunkLines = 80;
 constexpr std::int64_t kChunkCols = kChunkLines * kTernaryLineCols;
 constexpr std::int64_t kGroupTokens = 96;
 static_assert(kGroupTokens % kTile == 0 && kTile % kTileStep == 0);

@@ -216,7 +216,7 @@ TEST_CASE("Ternary kernels equal a plain integer sum where many tokens are cut i
 TEST_CASE("Ternary kernels equal a plain integer sum at the edges of their tiles") {
   // One column more than a chunk of columns and one row more than a block, so that every tile and
   // every group of tokens is left unfinished somewhere, with sums kept between chunks.
-  Problem p = make_problem(33, 1025, Fill::kRandom, 2, 195);
+  Problem p = make_problem(33, 1281, Fill::kRandom, 2, 195);
   std::vector<std::int64_t> token_counts;
   for (std::int64_t tokens = 2; tokens <= 51; ++tokens) token_counts.push_back(tokens);
   for (const std::int64_t tokens : {95, 96, 97, 98, 191, 192, 193, 195}) {
