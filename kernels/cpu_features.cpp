@@ -104,10 +104,11 @@ std::string why_not(Feature feature, CpuFeatures cpu) {
     case Feature::kAvx512Vnni:
       what = "AVX-512 F, BW, DQ, VL and VNNI";
       break;
-    case Feature::kAmxInt8:
-      what = "AMX tiles with int8 products";
     case Feature::kAvx512Vbmi:
       what = "AVX-512 F, BW, DQ, VL, VNNI and VBMI";
+      break;
+    case Feature::kAmxInt8:
+      what = "AVX-512 F, BW, DQ, VL, VNNI and VBMI with AMX tiles and int8 products";
       break;
     case Feature::kNeon:
       what = "Advanced SIMD";

@@ -79,7 +79,10 @@ void dot_groups(const std::uint8_t* packed, std::int64_t block_bytes, std::int64
       }
     }
   }
-  for (int b = 0; b < B; ++b) add_quarters(totals[b], acc[b]);
+  for (int b = 0; b < B; ++b) {
+    const __m512i sum = add_quarters(acc[b][0], acc[b][1], acc[b][2], acc[b][3]);
+    totals[b] = _mm512_add_epi32(totals[b], sum);
+  }
 }
 
 // Rows [row, row + 16 B), of which `end` may cut off the last.
@@ -97,7 +100,7 @@ void gemv_blocks(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std:
                   groups - g < kGemvChunkGroups ? groups - g : kGemvChunkGroups,
                   x.q + g * kGroupCols, totals);
   }
-  dot_lines<B>(packed + groups * kGroupBytes, block_bytes, lines % kDenseGroup,
+  dot_lines<B>(packed + groups * kGroupBytes, block_bytes, lines % kDenseGroup, kPrefetchBytes,
                x.q + groups * kGroupCols, totals);
   for (int b = 0; b < B; ++b, row += kTernaryRowBlock) {
     store_rows(y + row, totals[b], x.sums[0], x.scales[0], end - row);
@@ -189,12 +192,12 @@ Words words_of(const std::int8_t* q, std::int64_t stride, std::int64_t cols, int
 
 void run_tile(const TokenTile& t, const std::uint8_t* lines, std::int64_t count,
               const Outputs& out) noexcept {
-  if (t.size == 24) return tile<24>(lines, count, t.words, out);
-  if (t.size == 16) return tile<16>(lines, count, t.words, out);
-  if (t.size == 8) return tile<8>(lines, count, t.words, out);
-  if (t.size == 4) return tile<4>(lines, count, t.words, out);
-  if (t.size == 2) return tile<2>(lines, count, t.words, out);
-  tile<1>(lines, count, t.words, out);
+  if (t.size == 24) return tile<24>(lines, count, 0, t.words, out);
+  if (t.size == 16) return tile<16>(lines, count, 0, t.words, out);
+  if (t.size == 8) return tile<8>(lines, count, 0, t.words, out);
+  if (t.size == 4) return tile<4>(lines, count, 0, t.words, out);
+  if (t.size == 2) return tile<2>(lines, count, 0, t.words, out);
+  tile<1>(lines, count, 0, t.words, out);
 }
 
 // One chunk of the columns of a few row blocks, the first of them at `row`, against some tiles of
@@ -215,7 +218,7 @@ void run_panel(const Decoder& decoder, const std::uint8_t* packed, std::int64_t 
       const std::int64_t at = row + b * kTernaryRowBlock;
       run_tile(t, lines[b], chunk.lines,
                {x.sums + t.t0, x.scales + t.t0, y + t.t0 * y_stride + at, y_stride, end - at,
-                chunk.first, chunk.last});
+                chunk.first, chunk.last, t.size});
     }
   }
 }

@@ -292,7 +292,8 @@ class Schedule {
 
 TEST_CASE("a sequence in any mixture has the logits it has alone", "[conformance]") {
   const bool twin = GENERATE(false, true);
-  const Case c{"synth:tiny", twin, twin ? CacheType::kF32 : CacheType::kF16};
+  const Case c{"synth:tiny", twin ? std::optional(engine::TwinType::kF16) : std::nullopt,
+               twin ? CacheType::kF32 : CacheType::kF16};
   const Expected expected = alone(c);
   for (const kernels::KernelTable* table : kernels::runnable_tables()) {
     unsigned seed = 1;
