@@ -9,9 +9,10 @@
 constexpr int kPanelVectors = kHalfPanelRows / kLanes;
 
 // A batch passes over the weights in blocks of this many columns and tokens: the activations of a
-// block (264 KiB) stay in L2, a tile of them and of the weights as binary32 (12 and 32 KiB on
-// 512-bit vectors) in L1 or, where that is smaller, stream from L2.
-constexpr std::int64_t kBlockCols = 256;
+// block stay in L2 (528 KiB beside 512-bit vectors, whose processors have 1 MiB or more, otherwise
+// 264), a tile of them in L1, and the weights as binary32 (at most 64 KiB) stream from L2 where L1
+// is too small. Every block reads and writes the outputs once more, so wider ones are faster.
+constexpr std::int64_t kBlockCols = kLanes >= 16 ? 512 : 256;
 constexpr std::int64_t kBlockTokens = 264;
 static_assert(kBlockTokens % kTile.tokens == 0 && kPanelVectors % kTile.vectors == 0);
 

@@ -209,7 +209,7 @@ TEST_CASE("Half kernels equal one correctly rounded chain per output on tall and
 
 TEST_CASE("Half kernels equal one correctly rounded chain per output across blocks of a batch") {
   for (const HalfType type : kTypes) {
-    Problem p = make_problem(type, 67, 300, 560);
+    Problem p = make_problem(type, 67, 530, 560);
     check_everywhere(p, {263, 265, 271, 560});
   }
 }
