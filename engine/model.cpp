@@ -217,18 +217,38 @@ std::string head_text(HeadType head) {
   return head == HeadType::kStored ? "" : std::string(", ") + name(head) + " head";
 }
 
-const char* title(TwinType type) noexcept {
-  return type == TwinType::kF16 ? "FP16" : type == TwinType::kQ8_0 ? "Q8_0" : "Q4_0";
-}
-
 }  // namespace
 
 const char* name(HeadType type) noexcept {
   return type == HeadType::kStored ? "stored" : type == HeadType::kQ8_0 ? "q8_0" : "q6_k";
 }
 
+const char* title(TwinType type) noexcept {
+  switch (type) {
+    case TwinType::kF16:
+      return "FP16";
+    case TwinType::kBf16:
+      return "BF16";
+    case TwinType::kQ8_0:
+      return "Q8_0";
+    case TwinType::kQ4_0:
+      break;
+  }
+  return "Q4_0";
+}
+
 const char* name(TwinType type) noexcept {
-  return type == TwinType::kF16 ? "f16" : type == TwinType::kQ8_0 ? "q8_0" : "q4_0";
+  switch (type) {
+    case TwinType::kF16:
+      return "f16";
+    case TwinType::kBf16:
+      return "bf16";
+    case TwinType::kQ8_0:
+      return "q8_0";
+    case TwinType::kQ4_0:
+      break;
+  }
+  return "q4_0";
 }
 
 std::shared_ptr<const Model> Model::load(const std::string& spec, const kernels::KernelTable& table,

@@ -1,6 +1,7 @@
 #include "engine/model_weights.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "engine/error.h"
 #include "engine/formats/block_encoders.h"
@@ -189,10 +190,23 @@ ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
 
 namespace {
 
-HalfLinear half_of(const TernaryLinear& w, const kernels::KernelTable& table, ThreadPool& pool) {
-  const std::uint16_t values[3] = {kernels::f32_to_f16(-1.0f), 0, kernels::f32_to_f16(1.0f)};
+bool is_half(TwinType type) noexcept { return type == TwinType::kF16 || type == TwinType::kBf16; }
+
+kernels::HalfType half_type(TwinType type) noexcept {
+  return type == TwinType::kF16 ? kernels::HalfType::kF16 : kernels::HalfType::kBf16;
+}
+
+HalfLinear half_of(const TernaryLinear& w, TwinType type, const kernels::KernelTable& table,
+                   ThreadPool& pool) {
+  const auto half_bits = [&](float value) {
+    // BF16 is the upper half of binary32, exact for -1 and 1.
+    return type == TwinType::kF16
+               ? kernels::f32_to_f16(value)
+               : static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16);
+  };
+  const std::uint16_t values[3] = {half_bits(-1.0f), 0, half_bits(1.0f)};
   return HalfLinear(
-      table, kernels::HalfType::kF16, w.rows(), w.cols(), w.scale(),
+      table, half_type(type), w.rows(), w.cols(), w.scale(),
       [&](std::int64_t row, void* out) {
         std::vector<std::int8_t> trits(static_cast<std::size_t>(w.cols()));
         w.unpack_row(row, trits.data());
@@ -229,7 +243,7 @@ std::vector<LayerWeights> twin_layers(const ModelWeights& ternary, TwinType type
                                       const kernels::KernelTable& table, ThreadPool& pool) {
   const auto twin = [&](const Linear& w) -> Linear {
     const auto& trits = std::get<TernaryLinear>(w);
-    if (type == TwinType::kF16) return half_of(trits, table, pool);
+    if (is_half(type)) return half_of(trits, type, table, pool);
     return blocks_of(trits, type, table, pool);
   };
   std::vector<LayerWeights> layers;
@@ -250,8 +264,8 @@ std::int64_t twin_layers_bytes(const ModelWeights& ternary, TwinType type,
   std::int64_t sum = 0;
   const auto add = [&](const Linear& w) {
     sum += static_cast<std::int64_t>(
-        type == TwinType::kF16 ? table.half.packed_bytes(kernels::HalfType::kF16, rows(w), cols(w))
-                               : table.block.packed_bytes(block_type(type), rows(w), cols(w)));
+        is_half(type) ? table.half.packed_bytes(half_type(type), rows(w), cols(w))
+                      : table.block.packed_bytes(block_type(type), rows(w), cols(w)));
   };
   for (const LayerWeights& l : ternary.layers) {
     for (const Linear* w : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) add(*w);

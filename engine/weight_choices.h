@@ -17,7 +17,8 @@ struct WeightChoices {
 };
 
 // Linear layers of the twin of a ternary model. Every type holds its trits exactly.
-enum class TwinType : std::uint8_t { kF16, kQ8_0, kQ4_0 };
-const char* name(TwinType type) noexcept;  // "f16", "q8_0", "q4_0"
+enum class TwinType : std::uint8_t { kF16, kBf16, kQ8_0, kQ4_0 };
+const char* name(TwinType type) noexcept;   // "f16", "bf16", "q8_0", "q4_0"
+const char* title(TwinType type) noexcept;  // "FP16", "BF16", "Q8_0", "Q4_0"
 
 }  // namespace tern::engine

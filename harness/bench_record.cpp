@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/synthetic.h"
+#include "harness/contenders.h"
 #include "harness/machine.h"
 #include "harness/options.h"
 
@@ -58,6 +59,13 @@ json ternary_layout(const engine::TernaryLayout& layout) {
   return part;
 }
 
+// How a twin of that type came out of the ternary weights.
+std::string derivation(const std::string& type) {
+  if (type == "f16") return "the ternary weights of the model, dequantised to FP16";
+  if (type == "bf16") return "the ternary weights of the model, dequantised to BF16";
+  return "the ternary weights of the model as blocks of " + type;
+}
+
 }  // namespace
 
 json subject_part(const RecordedSubject& subject, bool derived) {
@@ -77,7 +85,7 @@ json subject_part(const RecordedSubject& subject, bool derived) {
     part["ternary_layout"] = ternary_layout(*facts.ternary_layout);
   }
   if (facts.head != engine::HeadType::kStored) part["head"] = name(facts.head);
-  if (derived) part["derived_from"] = "the ternary weights of the model, dequantised to FP16";
+  if (derived) part["derived_from"] = derivation(facts.weight_types);
   if (facts.container == "synthetic") part["seed"] = engine::kSyntheticSeed;
   if (subject.files != nullptr) {
     for (const FileDigest& file : *subject.files) {
@@ -98,7 +106,7 @@ Record begin_bench_record(const BenchOptions& options, const BenchConfiguration&
   document["environment"]["before"] = environment_snapshot();
   document["protocol"] = protocol(options, configuration, pool);
   for (std::size_t i = 0; i < subjects.size(); ++i) {
-    const bool twin = i > 0 && options.baseline == "auto";
+    const bool twin = i > 0 && named_twin(options.baseline).has_value();
     document["subjects"].push_back(subject_part(subjects[i], twin));
   }
   return record;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/model.h"
@@ -30,8 +31,11 @@ struct MemoryNeed {
 std::int64_t cache_bytes(const engine::ModelConfig& config, const MemoryNeed& need);
 std::int64_t memory_margin(std::int64_t available_bytes);
 
-// baseline: "auto", "none" or a model, loaded with the same options. Throws engine::Error when a
-// model that was asked for by name cannot be loaded.
+// The twin of a ternary model that a --baseline names: "auto" or "f16", "bf16", "q8_0", "q4_0".
+std::optional<engine::TwinType> named_twin(const std::string& baseline);
+
+// baseline: a twin's name, "none" or a model, loaded with the same options. Throws engine::Error
+// when a model that was asked for by name cannot be loaded.
 Contenders load_contenders(const std::string& model, const std::string& baseline,
                            const MemoryNeed& need, const kernels::KernelTable& table,
                            engine::ThreadPool& pool, const engine::ModelOptions& options = {});

@@ -192,7 +192,7 @@ void BenchRun::set_up(const BenchConfiguration& configuration) {
   contenders_ = load_contenders(configuration.model, options_.baseline, memory_need(), table_,
                                 *pool_, options_.model);
   first_files_ = files_of(*contenders_.first);
-  second_files_ = contenders_.second != nullptr && options_.baseline != "auto"
+  second_files_ = contenders_.second != nullptr && !named_twin(options_.baseline).has_value()
                       ? files_of(*contenders_.second)
                       : std::vector<FileDigest>();
   loaded_ = wanted;

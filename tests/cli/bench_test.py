@@ -144,6 +144,17 @@ class Bench(TernTest):
         text = self.bench("-m", "synth:tiny", "-p", "4", "-n", "0", "-r", "1", "--ternary-bits", "1.6")
         self.assertIn("ternary weights: ternary 1.6 bits each in memory (as set; synth:tiny)", text)
 
+    def test_twins_of_other_types(self):
+        for baseline in ("bf16", "q8_0", "q4_0"):
+            rows = json.loads(self.bench(*TINY, "--baseline", baseline, "-o", "json"))
+            self.assertEqual({row["model_type"] for row in rows}, {"tiny ternary", f"tiny {baseline} twin"})
+            self.assertIn("ratio_to_baseline", rows[0]["tern"])
+        bf16, q8_0, q4_0 = sorted(self.records(), key=lambda record: record["id"])
+        self.assertIn("BF16", bf16["subjects"][1]["derived_from"])
+        sizes = [record["subjects"][1]["bytes"] for record in (bf16, q8_0, q4_0)]
+        self.assertEqual(sizes, sorted(sizes, reverse=True))
+        self.assertEqual(len(set(sizes)), 3)
+
     def test_a_requantised_head_is_part_of_the_subject(self):
         rows = json.loads(self.bench(*TINY, "--head", "q6_k", "-o", "json"))
         self.assertEqual({row["model_type"] for row in rows},

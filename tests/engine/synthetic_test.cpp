@@ -102,6 +102,8 @@ TEST_CASE("a written model is the network made in memory", "[synthetic]") {
   const auto f16 = engine::Model::load(path.string(), table, pool);
   CHECK_FALSE(f16->facts().ternary);
   const auto twin = logits(engine::Model::half_twin(*made, pool));
+  // Trits are exact in both, and the arithmetic is the same.
+  CHECK(logits(engine::Model::twin(*made, engine::TwinType::kBf16, pool)) == twin);
   const auto dense = logits(f16);
   double worst = 0;
   for (std::size_t i = 0; i < twin.size(); ++i) {
