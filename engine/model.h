@@ -43,8 +43,8 @@ class Model {
                                            const ModelOptions& options = {});
 
   // The same network with linear layers of another type, which changes how activations enter them:
-  // unquantised into F16 and BF16, quantised per block of 32 into Q8_0 and Q4_0. Throws Error when `base` is
-  // not ternary, memory cannot hold the twin or its matrices are no whole blocks.
+  // unquantised into F16 and BF16, quantised per block of 32 into Q8_0 and Q4_0. Throws Error when
+  // `base` is not ternary, memory cannot hold the twin or its matrices are no whole blocks.
   static std::shared_ptr<const Model> twin(const Model& base, TwinType type, ThreadPool& pool);
   static std::shared_ptr<const Model> half_twin(const Model& base, ThreadPool& pool) {
     return twin(base, TwinType::kF16, pool);

@@ -83,8 +83,8 @@ struct TaskInfo {
   OutputType output = OutputType::kGenerateUntil;
   int default_fewshot = 0;
   std::int64_t most_new_tokens = 0;  // a request may let a model generate; 0: none
-  std::string_view dataset;         // its name where lm-evaluation-harness loads it from
-  std::string_view dataset_config;  // may be empty
+  std::string_view dataset;          // its name where lm-evaluation-harness loads it from
+  std::string_view dataset_config;   // may be empty
   std::string_view split;
   std::span<const std::string_view> filters;
   std::span<const Metric> metrics;  // each filter has all of them

@@ -77,9 +77,9 @@ class Runner {
         options_{positions, parse_cache_type(o.cache_k, "--cache-type-k"),
                  parse_cache_type(o.cache_v, "--cache-type-v"), check_batch(o.batch)},
         pool_({.threads = parse_threads(o.threads)}),
-        model_(engine::Model::load(o.model, table_, pool_,
-                                   {.head = parse_head(o.head),
-                                    .ternary_bits = parse_ternary_bits(o.ternary_bits)})) {
+        model_(engine::Model::load(
+            o.model, table_, pool_,
+            {.head = parse_head(o.head), .ternary_bits = parse_ternary_bits(o.ternary_bits)})) {
     if (o.twin) model_ = engine::Model::half_twin(*model_, pool_);
     if (positions > model_->config().context) {
       throw Error(fmt::format("model {}: expected at most {} positions (its context), got {}",
