@@ -37,7 +37,7 @@ constexpr std::int64_t kChunkTiles = kChunkCols / kTileCols;
 constexpr std::int64_t kBlockTokens = 512;
 
 // Fewer tokens leave so much of a tile empty that the vector kernel is faster.
-constexpr std::int64_t kFewTokens = 4;
+constexpr std::int64_t kFewTokens = 16;
 
 // Operand of LDTILECFG, palette 1.
 struct alignas(64) TileConfig {

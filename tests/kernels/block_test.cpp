@@ -10,13 +10,13 @@
 #include "kernels/aligned_buffer.h"
 #include "kernels/float16.h"
 #include "tests/support/catch.h"
+#include "tests/support/guarded_output.h"
 #include "tests/support/tables.h"
 
 namespace tern::kernels {
 namespace {
 
 constexpr std::int64_t kMaxTokens = 100;
-constexpr std::uint32_t kCanary = 0x7fc0dead;  // a NaN no kernel can produce
 
 constexpr BlockType kTypes[] = {BlockType::kQ8_0, BlockType::kQ4_0, BlockType::kQ6_K};
 
@@ -162,30 +162,6 @@ AlignedBuffer<std::uint8_t> pack(const Weights& m, const BlockKernels& kernels) 
   return packed;
 }
 
-// A result with room around and between its rows, which must stay as it was.
-struct Output {
-  static constexpr std::int64_t kGap = 5;
-  std::int64_t rows, tokens, stride;
-  std::vector<std::uint32_t> words;
-
-  Output(std::int64_t rows_, std::int64_t tokens_)
-      : rows(rows_),
-        tokens(tokens_),
-        stride(rows_ + kGap),
-        words(static_cast<std::size_t>(kGap + stride * tokens_), kCanary) {}
-  float* y() { return reinterpret_cast<float*>(words.data() + kGap); }
-
-  // Equal to expected (tokens, rows) in rows [begin, end), untouched elsewhere.
-  bool holds(const float* expected, std::int64_t begin, std::int64_t end) const {
-    std::vector<std::uint32_t> want(words.size(), kCanary);
-    for (std::int64_t t = 0; t < tokens; ++t) {
-      std::memcpy(want.data() + kGap + t * stride + begin, expected + t * rows + begin,
-                  static_cast<std::size_t>(end - begin) * sizeof(float));
-    }
-    return words == want;
-  }
-};
-
 void check_everywhere(const Weights& m, const Activations& x,
                       const std::vector<std::int64_t>& token_counts) {
   constexpr float kScale = 0.37f;
@@ -197,12 +173,12 @@ void check_everywhere(const Weights& m, const Activations& x,
     const auto packed = pack(m, kernels);
     const BlockMatrix w{packed.data(), m.type, m.rows, m.cols, kScale};
     const auto gemv_agrees = [&](std::int64_t token, std::int64_t begin, std::int64_t end) {
-      Output out(m.rows, 1);
+      GuardedOutput out(m.rows, 1);
       kernels.gemv(w, x.batch(token, 1), out.y(), begin, end);
       return out.holds(expected.data() + token * m.rows, begin, end);
     };
     const auto gemm_agrees = [&](std::int64_t tokens, std::int64_t begin, std::int64_t end) {
-      Output out(m.rows, tokens);
+      GuardedOutput out(m.rows, tokens);
       kernels.gemm(w, x.batch(0, tokens), out.y(), out.stride, begin, end);
       return out.holds(expected.data(), begin, end);
     };

@@ -10,13 +10,13 @@
 #include "kernels/aligned_buffer.h"
 #include "kernels/float16.h"
 #include "tests/support/catch.h"
+#include "tests/support/guarded_output.h"
 #include "tests/support/tables.h"
 
 namespace tern::kernels {
 namespace {
 
 constexpr std::int64_t kManyTokens = 64;
-constexpr std::uint32_t kCanary = 0x7fc0dead;  // a NaN no kernel can produce
 
 const HalfType kTypes[] = {HalfType::kF16, HalfType::kBf16, HalfType::kF32};
 
@@ -121,40 +121,16 @@ void pack(Problem& p, const HalfKernels& kernels) {
   kernels.pack(p.type, p.row_weights(middle), middle, p.rows, p.rows, p.cols, p.packed.data());
 }
 
-// A result with room around and between its rows, which must stay as it was.
-struct Output {
-  static constexpr std::int64_t kGap = 5;
-  std::int64_t rows, tokens, stride;
-  std::vector<std::uint32_t> words;
-
-  Output(std::int64_t rows_, std::int64_t tokens_)
-      : rows(rows_),
-        tokens(tokens_),
-        stride(rows_ + kGap),
-        words(static_cast<std::size_t>(kGap + stride * tokens_), kCanary) {}
-  float* y() { return reinterpret_cast<float*>(words.data() + kGap); }
-
-  // Equal to expected (tokens, rows) in rows [begin, end), untouched elsewhere.
-  bool holds(const float* expected, std::int64_t begin, std::int64_t end) const {
-    std::vector<std::uint32_t> want(words.size(), kCanary);
-    for (std::int64_t t = 0; t < tokens; ++t) {
-      std::memcpy(want.data() + kGap + t * stride + begin, expected + t * rows + begin,
-                  static_cast<std::size_t>(end - begin) * sizeof(float));
-    }
-    return words == want;
-  }
-};
-
 bool gemm_agrees(const Problem& p, const HalfKernels& kernels, std::int64_t tokens,
                  std::int64_t begin, std::int64_t end) {
-  Output out(p.rows, tokens);
+  GuardedOutput out(p.rows, tokens);
   kernels.gemm(p.matrix(), p.x.data(), p.x_stride, tokens, out.y(), out.stride, begin, end);
   return out.holds(p.expected.data(), begin, end);
 }
 
 bool gemv_agrees(const Problem& p, const HalfKernels& kernels, std::int64_t token,
                  std::int64_t begin, std::int64_t end) {
-  Output out(p.rows, 1);
+  GuardedOutput out(p.rows, 1);
   kernels.gemv(p.matrix(), p.x.data() + token * p.x_stride, out.y(), begin, end);
   return out.holds(p.expected.data() + token * p.rows, begin, end);
 }

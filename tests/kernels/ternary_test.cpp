@@ -8,13 +8,13 @@
 
 #include "kernels/aligned_buffer.h"
 #include "tests/support/catch.h"
+#include "tests/support/guarded_output.h"
 #include "tests/support/tables.h"
 
 namespace tern::kernels {
 namespace {
 
-constexpr std::int64_t kTokens = 101;          // of most problems: more than a panel of tiles
-constexpr std::uint32_t kCanary = 0x7fc0dead;  // a NaN no kernel can produce
+constexpr std::int64_t kTokens = 101;  // of most problems: more than a panel of tiles
 
 // One implementation of one layout, and the scalar one of that layout.
 struct Implementation {
@@ -127,40 +127,16 @@ void pack(Problem& p, const TernaryKernels& kernels) {
   kernels.pack(p.trits.data() + middle * p.cols, middle, p.rows, p.rows, p.cols, p.packed.data());
 }
 
-// A result with room around and between its rows, which must stay as it was.
-struct Output {
-  static constexpr std::int64_t kGap = 5;
-  std::int64_t rows, tokens, stride;
-  std::vector<std::uint32_t> words;
-
-  Output(std::int64_t rows_, std::int64_t tokens_)
-      : rows(rows_),
-        tokens(tokens_),
-        stride(rows_ + kGap),
-        words(static_cast<std::size_t>(kGap + stride * tokens_), kCanary) {}
-  float* y() { return reinterpret_cast<float*>(words.data() + kGap); }
-
-  // Equal to expected (tokens, rows) in rows [begin, end), untouched elsewhere.
-  bool holds(const float* expected, std::int64_t begin, std::int64_t end) const {
-    std::vector<std::uint32_t> want(words.size(), kCanary);
-    for (std::int64_t t = 0; t < tokens; ++t) {
-      std::memcpy(want.data() + kGap + t * stride + begin, expected + t * rows + begin,
-                  static_cast<std::size_t>(end - begin) * sizeof(float));
-    }
-    return words == want;
-  }
-};
-
 bool gemm_agrees(const Problem& p, const TernaryKernels& kernels, std::int64_t tokens,
                  std::int64_t begin, std::int64_t end) {
-  Output out(p.rows, tokens);
+  GuardedOutput out(p.rows, tokens);
   kernels.gemm(p.matrix(), p.batch(0, tokens), out.y(), out.stride, begin, end);
   return out.holds(p.expected.data(), begin, end);
 }
 
 bool gemv_agrees(const Problem& p, const TernaryKernels& kernels, std::int64_t token,
                  std::int64_t begin, std::int64_t end) {
-  Output out(p.rows, 1);
+  GuardedOutput out(p.rows, 1);
   kernels.gemv(p.matrix(), p.batch(token, 1), out.y(), begin, end);
   return out.holds(p.expected.data() + token * p.rows, begin, end);
 }
@@ -327,15 +303,15 @@ TEST_CASE("Every byte of layout t5 means the same on every row") {
   pack(p, scalar::kTernaryDense);
   std::mt19937 random(3);
   for (std::uint8_t& byte : p.packed.span()) byte = static_cast<std::uint8_t>(random());
-  Output plain(kRows, 30);
+  GuardedOutput plain(kRows, 30);
   scalar::kTernaryDense.gemm(p.matrix(), p.batch(0, 30), plain.y(), plain.stride, 0, kRows);
   for (const auto& [name, kernels, ours] : implementations()) {
     if (&ours != &scalar::kTernaryDense) continue;
     INFO(name);
-    Output many(kRows, 30);
+    GuardedOutput many(kRows, 30);
     kernels.gemm(p.matrix(), p.batch(0, 30), many.y(), many.stride, 0, kRows);
     CHECK(many.words == plain.words);
-    Output one(kRows, 1);
+    GuardedOutput one(kRows, 1);
     kernels.gemv(p.matrix(), p.batch(0, 1), one.y(), 0, kRows);
     CHECK(std::equal(one.words.begin(), one.words.end(), plain.words.begin()));
   }
