@@ -1,5 +1,6 @@
 #pragma once
-// The machine's measured limits: the denominators beside every speed.
+// The machine's measured limits: the denominators beside every speed. A build that is not
+// optimised (BuildInfo) measures them too briefly, and on too small a buffer, to be quoted.
 
 #include "harness/roofline.h"
 

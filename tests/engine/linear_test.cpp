@@ -83,6 +83,7 @@ TEST_CASE("a half linear layer gives back its rows", "[linear]") {
 TEST_CASE("a block linear layer reads quantised activations and carries its scale", "[linear]") {
   engine::ThreadPool pool({.threads = 2, .spin_us = 20});
   const kernels::KernelTable* table = GENERATE(from_range(kernels::runnable_tables()));
+  REQUIRE(engine::block_row_bytes(kernels::BlockType::kQ8_0, 96) == 3 * 34);
   // Row r of 96 columns: weights (r + c) % 5 - 2 in blocks of scale 0.5.
   const auto weight = [](std::int64_t r, std::int64_t c) {
     return static_cast<int>((r + c) % 5 - 2);
@@ -90,7 +91,6 @@ TEST_CASE("a block linear layer reads quantised activations and carries its scal
   const engine::BlockLinear w(
       *table, kernels::BlockType::kQ8_0, kRows, 96, 4.0f,
       [&](std::int64_t row, std::byte* out) {
-        REQUIRE(engine::block_row_bytes(kernels::BlockType::kQ8_0, 96) == 3 * 34);
         for (std::int64_t b = 0; b < 3; ++b) {
           *out++ = std::byte{0x00};
           *out++ = std::byte{0x38};
