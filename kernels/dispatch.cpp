@@ -7,7 +7,7 @@ namespace {
 // families borrows the others from the row below it.
 constinit const KernelTable kTables[] = {
 #if defined(__x86_64__)
-    {"amx", Feature::kAmxInt8, amx::kTernary, avx512vbmi::kTernaryDense, avx512::kHalf,
+    {"amx", Feature::kAmxInt8, amx::kTernary, amx::kTernaryDense, avx512::kHalf,
      avx512vnni::kBlock, avx512::kQuantize, avx512::kVector, avx512::kAttention},
     {"avx512vbmi", Feature::kAvx512Vbmi, avx512vnni::kTernary, avx512vbmi::kTernaryDense,
      avx512::kHalf, avx512vnni::kBlock, avx512::kQuantize, avx512::kVector, avx512::kAttention},

@@ -97,7 +97,8 @@ extern const TernaryKernels kTernary;
 }
 namespace amx {
 extern const TernaryKernels kTernary;
-}
+extern const TernaryKernels kTernaryDense;
+}  // namespace amx
 namespace avx512vbmi {
 extern const TernaryKernels kTernaryDense;
 }

@@ -1,7 +1,7 @@
 // TDPBSUD: a tile of 16 tokens x 64 columns of signed activations times a tile of 64 columns x 16
-// rows of unsigned codes, into 16 x 16 sums. A line of the layout, unpacked, is four rows of the
-// second tile as they are: 16 matrix rows x 4 columns. Decoding reads each weight once and borrows
-// the vector kernel. Everything here has internal linkage or is an intrinsic (see check.h).
+// rows of unsigned codes, into 16 x 16 sums, for both layouts. Decoding reads each weight once and
+// borrows the vector kernels. Everything here has internal linkage or is an intrinsic (see
+// check.h).
 
 #if defined(__GNUC__) && !defined(__clang__)
 // g++ 12 takes the deliberately undefined operands in its own header for a mistake (GCC bug
@@ -13,241 +13,282 @@
 
 #include <cstring>
 
+#include "kernels/ternary/dense_layout.h"
 #include "kernels/ternary/layout.h"
 #include "kernels/ternary/ternary.h"
 
 namespace tern::kernels::amx {
 namespace {
 
-// Tiles: 16 rows of 64 bytes (Intel SDM volume 1, chapter 18).
-constexpr std::int64_t kTileRows = 16;
-constexpr std::int64_t kTileCols = 64;
-constexpr std::int64_t kTileBytes = kTileRows * kTileCols;
-constexpr std::int64_t kTileLines = kTileCols / kTernaryLineCols;
+#include "kernels/ternary/amx_tiles.inl"
 
-// Four tiles of sums, from two tiles of tokens and two of rows: two loads a product hardly keep up
-// with the multiplier, and with one of each there would be four.
-constexpr std::int64_t kGroupTokens = 2 * kTileRows;
-constexpr std::int64_t kPairRows = 2 * kTernaryRowBlock;
-
-// Codes of two row blocks and this many columns are unpacked once for all tokens of a block: 32 KiB
-// of codes, most of L1, and 512 KiB of activations, part of L2.
-constexpr std::int64_t kChunkCols = 1024;
-constexpr std::int64_t kChunkTiles = kChunkCols / kTileCols;
-constexpr std::int64_t kBlockTokens = 512;
+#include "kernels/ternary/dense_decode_avx512vbmi.inl"
 
 // Fewer tokens leave so much of a tile empty that the vector kernel is faster.
-constexpr std::int64_t kFewTokens = 16;
+constexpr std::int64_t kFewestTokens = 16;
 
-// Operand of LDTILECFG, palette 1.
-struct alignas(64) TileConfig {
-  std::uint8_t palette = 1;
-  std::uint8_t start_row = 0;
-  std::uint8_t reserved[14] = {};
-  std::uint16_t row_bytes[16] = {};
-  std::uint8_t rows[16] = {};
-};
-static_assert(sizeof(TileConfig) == 64);
+// Activations gathered at a time: part of L2.
+constexpr std::int64_t kGatheredBytes = std::int64_t{512} * 1024;
 
-// Tiles 0 to 3 are sums (two of tokens x two of rows), 4 and 5 activations, 6 and 7 codes.
-void configure(std::int64_t tokens) noexcept {
-  TileConfig config;
-  const std::int64_t first = tokens < kTileRows ? tokens : kTileRows;
-  const std::int64_t second = tokens - first;
-  const std::int64_t rows[8] = {first, first, second, second, first, second, kTileRows, kTileRows};
-  for (int i = 0; i < 8; ++i) {
-    config.rows[i] = static_cast<std::uint8_t>(rows[i]);
-    config.row_bytes[i] = rows[i] > 0 ? std::uint16_t{kTileCols} : std::uint16_t{0};
+// How lines of a row block in layout t2 become codes. A unit is what stored bytes and tiles divide.
+struct T2 {
+  static constexpr std::int64_t kUnitLines = kTileLines;
+  static const TernaryKernels& vector_kernels() noexcept { return avx512vnni::kTernary; }
+  static std::int64_t block_bytes(std::int64_t cols) noexcept {
+    return ternary_lines(cols) * kTernaryLineBytes;
   }
-  _tile_loadconfig(&config);
-}
+  // Where a line that begins a unit is stored.
+  static std::int64_t offset(std::int64_t line) noexcept { return line * kTernaryLineBytes; }
 
-// Activations from (tokens, stride) to tiles (token tile, column tile, 16, 64); tokens that are
-// missing from the last tile are never read.
-void gather(const std::int8_t* q, std::int64_t stride, std::int64_t tokens, std::int64_t tiles,
-            std::int8_t* out) noexcept {
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    std::int8_t* to = out + t / kTileRows * tiles * kTileBytes + t % kTileRows * kTileCols;
-    for (std::int64_t k = 0; k < tiles; ++k) {
-      _mm512_store_si512(to + k * kTileBytes, _mm512_load_si512(q + t * stride + k * kTileCols));
+  // `count` lines, the first of which begins a unit. Asks for what is stored so many bytes later.
+  void expand(const std::uint8_t* packed, std::int64_t count, std::int64_t ahead,
+              const CodeTiles& out) const noexcept {
+    for (std::int64_t line = 0; line < count; ++line, packed += kTernaryLineBytes) {
+      _mm_prefetch(reinterpret_cast<const char*>(packed + ahead), _MM_HINT_T1);
+      store_codes(_mm512_load_si512(packed), line, out);
     }
   }
-}
-
-// Lines of one row block to tiles of codes, each followed by a gap for the other block's. Behind
-// the last line the codes are 0. The same lines of a row block so many bytes further come next:
-// they are asked for now.
-void expand(const std::uint8_t* packed, std::int64_t lines, std::int64_t ahead,
-            std::uint8_t* out) noexcept {
-  const __m512i mask = _mm512_set1_epi8(0x03);
-  const std::int64_t whole = (lines + kTileLines - 1) / kTileLines * kTileLines;
-  for (std::int64_t line = 0; line < whole; ++line) {
-    const std::uint8_t* p = packed + line * kTernaryLineBytes;
-    std::uint8_t* to = out + line / kTileLines * 2 * kTileBytes + line % kTileLines * 4 * kTileCols;
-    _mm_prefetch(reinterpret_cast<const char*>(p + ahead), _MM_HINT_T1);
-    const __m512i v = line < lines ? _mm512_load_si512(p) : _mm512_setzero_si512();
-    _mm512_store_si512(to, _mm512_and_si512(v, mask));
-    _mm512_store_si512(to + 64, _mm512_and_si512(_mm512_srli_epi16(v, 2), mask));
-    _mm512_store_si512(to + 128, _mm512_and_si512(_mm512_srli_epi16(v, 4), mask));
-    _mm512_store_si512(to + 192, _mm512_and_si512(_mm512_srli_epi16(v, 6), mask));
-  }
-}
-
-// Sums of A tiles of tokens and B row blocks over `tiles` tiles of columns: read from `from` unless
-// it is null, written to `to`; both int32 in rows of so many bytes.
-template <int A, int B>
-void multiply(const std::int8_t* a, const std::uint8_t* b, std::int64_t tiles, const void* from,
-              std::int64_t from_stride, void* to, std::int64_t to_stride) noexcept {
-  const auto* in = static_cast<const char*>(from);
-  auto* out = static_cast<char*>(to);
-  const std::int64_t a_next = tiles * kTileBytes;  // the next 16 tokens
-  if (in == nullptr) {
-    _tile_zero(0);
-    if constexpr (B > 1) _tile_zero(1);
-    if constexpr (A > 1) _tile_zero(2);
-    if constexpr (A > 1 && B > 1) _tile_zero(3);
-  } else {
-    _tile_loadd(0, in, from_stride);
-    if constexpr (B > 1) _tile_loadd(1, in + 64, from_stride);
-    if constexpr (A > 1) _tile_loadd(2, in + 16 * from_stride, from_stride);
-    if constexpr (A > 1 && B > 1) _tile_loadd(3, in + 16 * from_stride + 64, from_stride);
-  }
-  for (std::int64_t k = 0; k < tiles; ++k, a += kTileBytes, b += 2 * kTileBytes) {
-    _tile_loadd(6, b, kTileCols);
-    _tile_loadd(4, a, kTileCols);
-    _tile_dpbsud(0, 4, 6);
-    if constexpr (B > 1) {
-      _tile_loadd(7, b + kTileBytes, kTileCols);
-      _tile_dpbsud(1, 4, 7);
-    }
-    if constexpr (A > 1) {
-      _tile_loadd(5, a + a_next, kTileCols);
-      _tile_dpbsud(2, 5, 6);
-      if constexpr (B > 1) _tile_dpbsud(3, 5, 7);
-    }
-  }
-  _tile_stored(0, out, to_stride);
-  if constexpr (B > 1) _tile_stored(1, out + 64, to_stride);
-  if constexpr (A > 1) _tile_stored(2, out + 16 * to_stride, to_stride);
-  if constexpr (A > 1 && B > 1) _tile_stored(3, out + 16 * to_stride + 64, to_stride);
-}
-
-// Where the sums of a group of tokens go: partial ones lie as int32 in y.
-struct Outputs {
-  const std::int32_t* sums;
-  const float* scales;
-  float* y;  // of the first token, at the first row
-  std::int64_t y_stride;
-  std::int64_t tokens;
-  bool first;  // no partial sums in y yet
-  bool last;   // y becomes the result
 };
 
-template <int B>
-void finish(const std::int32_t* c, const Outputs& out) noexcept {
-  for (std::int64_t t = 0; t < out.tokens; ++t) {
-    const __m512i sum = _mm512_set1_epi32(out.sums[t]);
-    const __m512 scale = _mm512_set1_ps(out.scales[t]);
-    for (int b = 0; b < B; ++b) {
-      const __m512i dot = _mm512_load_si512(c + t * kPairRows + b * kTernaryRowBlock);
-      _mm512_storeu_ps(out.y + t * out.y_stride + b * kTernaryRowBlock,
-                       _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(dot, sum)), scale));
+// The same for layout t5.
+struct T5 {
+  static constexpr std::int64_t kUnitLines = kTileLines * kDenseGroup;
+  static const TernaryKernels& vector_kernels() noexcept { return avx512vbmi::kTernaryDense; }
+  static std::int64_t block_bytes(std::int64_t cols) noexcept { return dense_block_bytes(cols); }
+  static std::int64_t offset(std::int64_t line) noexcept {
+    return line / kDenseGroup * kDenseStored * kTernaryLineBytes;
+  }
+
+  void expand(const std::uint8_t* packed, std::int64_t count, std::int64_t ahead,
+              const CodeTiles& out) const noexcept {
+    std::int64_t line = 0;
+    for (; count - line >= kDenseGroup; line += kDenseGroup) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kDenseStored; ++i, packed += kTernaryLineBytes) {
+        _mm_prefetch(reinterpret_cast<const char*>(packed + ahead), _MM_HINT_T1);
+        const Decoded v = decode(decoder, _mm512_load_si512(packed));
+        store_codes(v.t2, line + i, out);
+        _mm512_store_si512(out.at(line + kDenseStored, i), _mm512_srli_epi16(v.fifth, 6));
+      }
+    }
+    for (; line < count; ++line, packed += kTernaryLineBytes) {
+      store_codes(_mm512_load_si512(packed), line, out);
     }
   }
+
+  Decoder decoder = make_decoder();
+};
+
+// A block of tokens against rows [begin, end), whole row blocks.
+struct Job {
+  const std::uint8_t* packed;  // of row 0
+  std::int64_t lines, block_bytes;
+  const std::int8_t* q;  // of the block's first token, as are the outputs
+  std::int64_t q_stride;
+  Outputs out;
+  std::int64_t begin, end;
+};
+
+// Some lines of a job's rows.
+struct Chunk {
+  std::int64_t line, count;
+};
+
+Outputs outputs_at(const Job& job, const Chunk& chunk, std::int64_t row) noexcept {
+  Outputs out = job.out;
+  out.y += row;
+  out.first = chunk.line == 0;
+  out.last = chunk.line + chunk.count == job.lines;
+  return out;
+}
+
+// Codes of B row blocks, `row` the first row. What an unfinished tile holds behind the last line
+// meets the zeros behind the last column of activations.
+template <int B, class L>
+void expand_blocks(const L& layout, const Job& job, const Chunk& chunk, std::int64_t row,
+                   std::int64_t ahead, std::uint8_t* codes) noexcept {
+  const std::uint8_t* packed =
+      job.packed + row / kTernaryRowBlock * job.block_bytes + L::offset(chunk.line);
+  for (int i = 0; i < B; ++i, packed += job.block_bytes) {
+    layout.expand(packed, chunk.count, ahead, {codes + i * kTileBytes, B});
+  }
+}
+
+// ---- many tokens
+// ---------------------------------------------------------------------------------
+
+// Codes of two row blocks and at most this many lines, 40 KiB, most of L1, are unpacked once for
+// all tokens of a block. Between chunks the sums wait in y, so few chunks are best, and alike ones.
+constexpr std::int64_t kManyTokens = 512;
+constexpr std::int64_t kManyLines = 80;
+constexpr std::int64_t kManyBytes = kManyTokens * kManyLines * kTernaryLineCols;  // part of L2
+
+// Lines of every chunk but the last.
+template <class L>
+std::int64_t chunk_lines(std::int64_t lines) noexcept {
+  static_assert(kManyLines % L::kUnitLines == 0);
+  const std::int64_t chunks = (lines + kManyLines - 1) / kManyLines;
+  return (lines + chunks * L::kUnitLines - 1) / (chunks * L::kUnitLines) * L::kUnitLines;
 }
 
 template <int A, int B>
-void group(const std::int8_t* a, const std::uint8_t* b, std::int64_t tiles,
-           const Outputs& out) noexcept {
-  alignas(64) std::int32_t c[kGroupTokens * kPairRows];
-  const std::int64_t y_bytes = out.y_stride * std::int64_t{sizeof(float)};
-  const void* from = out.first ? nullptr : out.y;
-  if (out.last) {
-    multiply<A, B>(a, b, tiles, from, y_bytes, c, kPairRows * std::int64_t{sizeof(std::int32_t)});
-    finish<B>(c, out);
-  } else {
-    multiply<A, B>(a, b, tiles, from, y_bytes, out.y, y_bytes);
-  }
+void multiply_group(const std::int8_t* a, const std::uint8_t* codes, std::int64_t tiles,
+                    const Outputs& out) noexcept {
+  begin_sums<A, B>(out);
+  multiply<A, B>(a, tiles * kTileBytes, codes, B * kTileBytes, tiles);
+  end_sums<A, B>(out);
 }
 
 // All tokens of a block against B row blocks whose codes are unpacked.
 template <int B>
-void groups(const std::int8_t* a, const std::uint8_t* b, std::int64_t tiles, const Outputs& block,
-            bool configured) noexcept {
-  Outputs out = block;
+void multiply_groups(const std::int8_t* a, const std::uint8_t* codes, std::int64_t tiles,
+                     const Outputs& block, bool configured) noexcept {
   const std::int64_t rest = block.tokens % kGroupTokens;
-  out.tokens = kGroupTokens;
   if (!configured && block.tokens > rest) configure(kGroupTokens);
-  std::int64_t t = 0;
-  const auto here = [&] {
-    out.sums = block.sums + t;
-    out.scales = block.scales + t;
-    out.y = block.y + t * block.y_stride;
-    return a + t / kTileRows * tiles * kTileBytes;
-  };
-  for (; t + kGroupTokens <= block.tokens; t += kGroupTokens) group<2, B>(here(), b, tiles, out);
-  if (rest == 0) return;
-  out.tokens = rest;
-  if (!configured) configure(rest);
-  if (rest > kTileRows) {
-    group<2, B>(here(), b, tiles, out);
-  } else {
-    group<1, B>(here(), b, tiles, out);
+  Outputs out = block;
+  for (std::int64_t t = 0; t < block.tokens; t += kGroupTokens) {
+    out.tokens = lesser(block.tokens - t, kGroupTokens);
+    if (!configured && out.tokens == rest) configure(rest);
+    if (out.tokens > kTileRows) {
+      multiply_group<2, B>(a, codes, tiles, out);
+    } else {
+      multiply_group<1, B>(a, codes, tiles, out);
+    }
+    a += 2 * tiles * kTileBytes;
+    out.sums += kGroupTokens;
+    out.scales += kGroupTokens;
+    out.y += kGroupTokens * block.y_stride;
   }
 }
 
-// At most kBlockTokens tokens, the first of them t0, against rows [begin, end), whole row blocks.
-void gemm_block(const TernaryMatrix& w, const QuantizedBatch& x, std::int64_t t0,
-                std::int64_t tokens, float* y, std::int64_t y_stride, std::int64_t begin,
-                std::int64_t end) noexcept {
-  alignas(64) std::int8_t a[kBlockTokens * kChunkCols];
-  alignas(64) std::uint8_t b[kPairRows * kChunkCols];
-  const std::int64_t lines = ternary_lines(w.cols);
-  const std::int64_t block_bytes = lines * kTernaryLineBytes;
-  constexpr std::int64_t kChunkLines = kChunkTiles * kTileLines;
+template <class L>
+void gemm_many(const L& layout, const Job& job) noexcept {
+  alignas(64) std::int8_t a[kManyBytes];
+  alignas(64) std::uint8_t codes[2 * kManyLines / kTileLines * kTileBytes];
   // One configuration serves all groups where they are all alike.
-  const bool alike = tokens % kGroupTokens == 0 || tokens < kGroupTokens;
-  if (alike) configure(tokens < kGroupTokens ? tokens : kGroupTokens);
-  for (std::int64_t line = 0; line < lines; line += kChunkLines) {
-    const std::int64_t count = lines - line < kChunkLines ? lines - line : kChunkLines;
-    const std::int64_t tiles = (count + kTileLines - 1) / kTileLines;
-    gather(x.q + t0 * x.stride + line * kTernaryLineCols, x.stride, tokens, tiles, a);
-    Outputs out{x.sums + t0, x.scales + t0,        nullptr, y_stride, tokens,
-                line == 0,   line + count == lines};
-    for (std::int64_t row = begin; row < end; row += kPairRows) {
-      const std::uint8_t* packed =
-          w.packed + row / kTernaryRowBlock * block_bytes + line * kTernaryLineBytes;
-      out.y = y + t0 * y_stride + row;
-      expand(packed, count, 2 * block_bytes, b);
-      if (end - row > kTernaryRowBlock) {
-        expand(packed + block_bytes, count, 2 * block_bytes, b + kTileBytes);
-        groups<2>(a, b, tiles, out, alike);
+  const bool alike = job.out.tokens % kGroupTokens == 0;
+  if (alike) configure(kGroupTokens);
+  const std::int64_t most = chunk_lines<L>(job.lines);
+  for (std::int64_t line = 0; line < job.lines; line += most) {
+    const Chunk chunk{line, lesser(job.lines - line, most)};
+    const std::int64_t tiles = tiles_of(chunk.count);
+    gather(job.q + line * kTernaryLineCols, job.q_stride, job.out.tokens, tiles, a);
+    for (std::int64_t row = job.begin; row < job.end; row += 2 * kTernaryRowBlock) {
+      const Outputs out = outputs_at(job, chunk, row);
+      if (job.end - row > kTernaryRowBlock) {
+        expand_blocks<2>(layout, job, chunk, row, 2 * job.block_bytes, codes);
+        multiply_groups<2>(a, codes, tiles, out, alike);
       } else {
-        groups<1>(a, b, tiles, out, alike);
+        expand_blocks<1>(layout, job, chunk, row, 0, codes);
+        multiply_groups<1>(a, codes, tiles, out, alike);
       }
     }
   }
 }
 
+// ---- few tokens, one group
+// -----------------------------------------------------------------------
+
+// Codes are used only once, so the sums stay in their tiles along the columns, and codes are
+// unpacked a few tiles ahead, beside the products of those before.
+constexpr std::int64_t kAheadTiles = 5;
+template <class L>
+constexpr std::int64_t kAheadLines =
+    (kAheadTiles * kTileLines + L::kUnitLines - 1) / L::kUnitLines * L::kUnitLines;
+template <class L>
+constexpr std::int64_t kFewLines =
+    kGatheredBytes / kGroupTokens / kTernaryLineCols / L::kUnitLines * L::kUnitLines;
+constexpr std::int64_t kFewPrefetchBytes = 2048;
+
+// Columns of B row blocks, `row` the first row, from the first to the last line of a chunk.
+template <int A, int B, class L>
+void multiply_few(const L& layout, const Job& job, const Chunk& chunk, std::int64_t row,
+                  const std::int8_t* a) noexcept {
+  alignas(64) std::uint8_t codes[2][B * kAheadLines<L> / kTileLines * kTileBytes];
+  const Outputs out = outputs_at(job, chunk, row);
+  const std::int64_t a_next = tiles_of(chunk.count) * kTileBytes;
+  begin_sums<A, B>(out);
+  const auto part = [&](std::int64_t line) {
+    return Chunk{chunk.line + line, lesser(chunk.count - line, kAheadLines<L>)};
+  };
+  expand_blocks<B>(layout, job, part(0), row, kFewPrefetchBytes, codes[0]);
+  int half = 0;
+  for (std::int64_t line = 0; line < chunk.count; line += kAheadLines<L>, half = 1 - half) {
+    const std::int64_t tiles = tiles_of(part(line).count);
+    multiply<A, B>(a, a_next, codes[half], B * kTileBytes, tiles);
+    a += tiles * kTileBytes;
+    const std::int64_t next = line + kAheadLines<L>;
+    if (next < chunk.count) {
+      expand_blocks<B>(layout, job, part(next), row, kFewPrefetchBytes, codes[1 - half]);
+    }
+  }
+  end_sums<A, B>(out);
+}
+
+template <class L>
+void gemm_few(const L& layout, const Job& job) noexcept {
+  alignas(64) std::int8_t a[kGatheredBytes];
+  configure(job.out.tokens);
+  const bool two = job.out.tokens > kTileRows;
+  for (std::int64_t line = 0; line < job.lines; line += kFewLines<L>) {
+    const Chunk chunk{line, lesser(job.lines - line, kFewLines<L>)};
+    gather(job.q + line * kTernaryLineCols, job.q_stride, job.out.tokens, tiles_of(chunk.count), a);
+    for (std::int64_t row = job.begin; row < job.end;) {
+      const std::int64_t blocks = (job.end - row) / kTernaryRowBlock;
+      if (two && blocks >= 2) {
+        multiply_few<2, 2>(layout, job, chunk, row, a);
+        row += 2 * kTernaryRowBlock;
+      } else if (two) {
+        multiply_few<2, 1>(layout, job, chunk, row, a);
+        row += kTernaryRowBlock;
+      } else if (blocks >= kMostBlocks) {
+        multiply_few<1, kMostBlocks>(layout, job, chunk, row, a);
+        row += kMostBlocks * kTernaryRowBlock;
+      } else {
+        multiply_few<1, 1>(layout, job, chunk, row, a);
+        row += kTernaryRowBlock;
+      }
+    }
+  }
+}
+
+// --------------------------------------------------------------------------------------------------
+
+template <class L>
 void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t y_stride,
           std::int64_t begin, std::int64_t end) noexcept {
   const std::int64_t whole = begin + (end - begin) / kTernaryRowBlock * kTernaryRowBlock;
-  if (x.tokens < kFewTokens || whole == begin) {
-    avx512vnni::kTernary.gemm(w, x, y, y_stride, begin, end);
+  if (x.tokens < kFewestTokens || whole == begin) {
+    L::vector_kernels().gemm(w, x, y, y_stride, begin, end);
     return;
   }
-  for (std::int64_t t = 0; t < x.tokens; t += kBlockTokens) {
-    const std::int64_t left = x.tokens - t;
-    gemm_block(w, x, t, left < kBlockTokens ? left : kBlockTokens, y, y_stride, begin, whole);
+  const L layout;
+  for (std::int64_t t = 0; t < x.tokens; t += kManyTokens) {
+    const std::int64_t tokens = lesser(x.tokens - t, kManyTokens);
+    const Outputs out{x.sums + t, x.scales + t, y + t * y_stride, y_stride, tokens, true, true};
+    const Job job{w.packed,
+                  ternary_lines(w.cols),
+                  L::block_bytes(w.cols),
+                  x.q + t * x.stride,
+                  x.stride,
+                  out,
+                  begin,
+                  whole};
+    if (tokens > kGroupTokens) {
+      gemm_many(layout, job);
+    } else {
+      gemm_few(layout, job);
+    }
   }
   _tile_release();
   // A tile would write past the last rows.
-  if (whole < end) avx512vnni::kTernary.gemm(w, x, y, y_stride, whole, end);
+  if (whole < end) L::vector_kernels().gemm(w, x, y, y_stride, whole, end);
 }
 
+template <class L>
 void gemv(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t begin,
           std::int64_t end) noexcept {
-  avx512vnni::kTernary.gemv(w, x, y, begin, end);
+  L::vector_kernels().gemv(w, x, y, begin, end);
 }
 
 std::int64_t peak(std::int64_t rounds) noexcept {
@@ -287,8 +328,16 @@ constinit const TernaryKernels kTernary = {kTernaryRowBlock,
                                            scalar::ternary_packed_bytes,
                                            scalar::ternary_pack,
                                            scalar::ternary_unpack_row,
-                                           gemv,
-                                           gemm,
+                                           gemv<T2>,
+                                           gemm<T2>,
                                            peak};
+
+constinit const TernaryKernels kTernaryDense = {kTernaryRowBlock,
+                                                scalar::dense_packed_bytes,
+                                                scalar::dense_pack,
+                                                scalar::dense_unpack_row,
+                                                gemv<T5>,
+                                                gemm<T5>,
+                                                peak};
 
 }  // namespace tern::kernels::amx

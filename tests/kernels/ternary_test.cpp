@@ -178,8 +178,14 @@ TEST_CASE("Ternary kernels equal a plain integer sum on tall and wide shapes") {
   for (const Shape shape :
        {Shape{640, 128}, {1000, 65}, {17, 2560}, {1, 6912}, {15, 6912}, {100, 1024}, {65, 960}}) {
     Problem p = make_problem(shape.rows, shape.cols, Fill::kRandom, 2);
-    check_everywhere(p, {1, 3, 7, 12, 15, 24, 32, 47, 64, 101});
+    check_everywhere(p, {1, 3, 7, 12, 15, 16, 17, 24, 31, 32, 47, 64, 101});
   }
+}
+
+TEST_CASE(
+    "Ternary kernels equal a plain integer sum on rows longer than what is gathered for few") {
+  Problem p = make_problem(81, 16700, Fill::kRandom, 2, 17);
+  check_everywhere(p, {16, 17});
 }
 
 TEST_CASE("Ternary kernels equal a plain integer sum where many tokens are cut into blocks") {
