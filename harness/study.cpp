@@ -5,6 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "harness/trial_order.h"
+
 namespace tern::harness {
 
 Study::Study(std::vector<Subject*> subjects, StudyPlan plan, Instruments& instruments,
@@ -52,10 +54,9 @@ bool Study::run_test(const TestCase& test) {
         return false;
     }
   }
-  const std::size_t n = subjects_.size();
   for (int pair = 0; pair < plan_.pairs; ++pair) {
-    for (std::size_t i = 0; i < n; ++i) {
-      if (!run_trial(pair % 2 == 0 ? i : n - 1 - i, test, pair)) return false;
+    for (const std::size_t subject : trial_order(subjects_.size(), pair)) {
+      if (!run_trial(subject, test, pair)) return false;
     }
   }
   return true;

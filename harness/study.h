@@ -1,7 +1,8 @@
 #pragma once
-// The paired study: every test runs r pairs, each subject once per pair, in ABBA order (pair 0
-// forwards, pair 1 backwards, …), so that a machine that drifts favours nobody. Raw trials come
-// out; it computes no statistics. A subject that throws ends the study; the trials before it stay.
+// The paired study: every test runs r pairs, each subject once per pair, two of them in ABBA order
+// and more in a balanced one (trial_order.h), so that a machine that drifts favours nobody. Raw
+// trials come out; it computes no statistics. A subject that throws ends the study; the trials
+// before it stay.
 
 #include <atomic>
 #include <cstdint>

@@ -123,6 +123,23 @@ TEST_CASE("pairs alternate their order, each test by itself") {
                                               "tg2 ternary", "tg2 ternary", "tg2 baseline"});
 }
 
+TEST_CASE("three subjects take turns in a balanced order, a round being a pair") {
+  Fixture f;
+  FakeSubject c{"other", 500, f.instruments, f.log};
+  Study study({&f.a, &f.b, &c}, {.tests = {{.gen = 2}}, .pairs = 7}, f.instruments, f.recorder);
+  const StudyOutcome outcome = study.run();
+  CHECK(outcome.failure.empty());
+  REQUIRE(outcome.trials.size() == 21);
+  CHECK(f.recorder.steps.back().total == 21);
+  std::string order;
+  for (const Trial& trial : outcome.trials) {
+    CHECK(trial.pair == trial.order_index / 3);
+    if (!order.empty() && trial.order_index % 3 == 0) order += ' ';
+    order += trial.subject == "ternary" ? 'A' : trial.subject == "baseline" ? 'B' : 'C';
+  }
+  CHECK(order == "ABC CBA BCA ACB CAB BAC ABC");
+}
+
 TEST_CASE("a trial holds the timed window only, and everything else about it") {
   Fixture f;
   const StudyOutcome outcome = f.run({.tests = {{.prompt = 4, .depth = 8}}, .pairs = 2});
