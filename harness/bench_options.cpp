@@ -8,7 +8,7 @@
 #include "engine/error.h"
 #include "engine/synthetic.h"
 #include "engine/thread_pool.h"
-#include "harness/contenders.h"
+#include "harness/baselines.h"
 #include "harness/error.h"
 #include "harness/options.h"
 #include "harness/parse_command.h"
@@ -81,7 +81,7 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
   app.add_option("--ternary-bits", raw.ternary_bits, kTernaryBitsHelp)->type_name("BITS");
   app.add_option("--baseline", options.baseline,
                  "auto or f16 (the FP16 twin of a ternary model), bf16, q8_0, q4_0 (twins of those "
-                 "types), none, or another model [auto]")
+                 "types), a list of them (f16,bf16), none, or another model [auto]")
       ->type_name("MODEL");
   app.add_option("--head", raw.head, kHeadHelp)->type_name("TYPE");
   app.add_flag("--quick", options.quick, "a first look in about two minutes; -m is optional");
@@ -293,7 +293,7 @@ std::optional<BenchOptions> parse_bench_options(const std::vector<std::string>& 
   }
   if (!options.model_given) raw.models = {kQuickModel};
   for (const std::string& model : raw.models) check_model(model, "-m");
-  if (options.baseline != "none" && !named_twin(options.baseline).has_value())
+  if (options.baseline != "none" && named_twins(options.baseline).empty())
     check_model(options.baseline, "--baseline");
   options.configurations = configurations(raw);
   return options;

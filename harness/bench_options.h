@@ -48,7 +48,7 @@ struct BenchOptions {
   bool phases = false;            // an extra pass per test that says where the time goes
   std::string kernels;            // empty: the best row
   engine::ModelOptions model;     // of all models
-  std::string baseline = "auto";  // "auto", "none" or a model
+  std::string baseline = "auto";  // names of twins, "none" or a model: see baselines.h
   OutputFormat output = OutputFormat::kMarkdown;
   std::optional<OutputFormat> output_err;
   std::filesystem::path db;  // empty: the default store

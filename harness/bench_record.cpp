@@ -3,9 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/synthetic.h"
-#include "harness/contenders.h"
+#include "harness/baselines.h"
 #include "harness/machine.h"
 #include "harness/options.h"
+#include "harness/trial_order.h"
 
 namespace tern::harness {
 
@@ -14,7 +15,7 @@ namespace {
 using nlohmann::json;
 
 json protocol(const BenchOptions& options, const BenchConfiguration& configuration,
-              const engine::ThreadPool& pool) {
+              std::size_t subjects, const engine::ThreadPool& pool) {
   json tests = json::array();
   for (const TestCase& test : options.tests) {
     tests.push_back({{"name", test.name()},
@@ -26,7 +27,7 @@ json protocol(const BenchOptions& options, const BenchConfiguration& configurati
   return {
       {"command", "bench"},
       {"tests", std::move(tests)},
-      {"order", "ABBA"},  // pair 0 forwards, pair 1 backwards, …
+      {"order", order_text(subjects)},
       {"pairs", options.pairs},
       {"warmup", options.warmup},
       {"delay_s", options.delay_s},
@@ -104,9 +105,9 @@ Record begin_bench_record(const BenchOptions& options, const BenchConfiguration&
   json& document = record.document();
   document["machine"] = machine_facts();
   document["environment"]["before"] = environment_snapshot();
-  document["protocol"] = protocol(options, configuration, pool);
+  document["protocol"] = protocol(options, configuration, subjects.size(), pool);
   for (std::size_t i = 0; i < subjects.size(); ++i) {
-    const bool twin = i > 0 && named_twin(options.baseline).has_value();
+    const bool twin = i > 0 && !named_twins(options.baseline).empty();
     document["subjects"].push_back(subject_part(subjects[i], twin));
   }
   return record;

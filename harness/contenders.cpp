@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "harness/baselines.h"
 
 namespace tern::harness {
 
@@ -12,27 +13,41 @@ namespace {
 
 constexpr std::int64_t kMib = std::int64_t{1} << 20;
 
-// Empty when the twin and the caches of both fit.
-std::string why_no_twin(const engine::Model& model, engine::TwinType type, const MemoryNeed& need) {
+std::string twins_text(const std::vector<engine::TwinType>& types) {
+  return titles(types) + (types.size() == 1 ? " twin" : " twins");
+}
+
+// Empty when the twins and the caches of all subjects fit.
+std::string why_no_twins(const engine::Model& model, const std::vector<engine::TwinType>& types,
+                         const MemoryNeed& need) {
   const std::int64_t available = engine::available_memory_bytes();
-  const std::int64_t needed = model.twin_bytes(type) + 2 * cache_bytes(model.config(), need);
+  const std::int64_t needed = twins_need_bytes(model, types, need);
   const std::int64_t usable = available - memory_margin(available);
   if (needed <= usable) return "";
-  return fmt::format("the {} twin of {} needs {} MiB and this machine has {} MiB to spare",
-                     title(type), model.facts().spec, needed / kMib,
+  return fmt::format("the {} of {} {} {} MiB and this machine has {} MiB to spare",
+                     twins_text(types), model.facts().spec,
+                     types.size() == 1 ? "needs" : "together need", needed / kMib,
                      std::max<std::int64_t>(usable, 0) / kMib);
 }
 
-}  // namespace
-
-std::optional<engine::TwinType> named_twin(const std::string& baseline) {
-  using enum engine::TwinType;
-  if (baseline == "auto") return kF16;
-  for (const engine::TwinType type : {kF16, kBf16, kQ8_0, kQ4_0}) {
-    if (baseline == name(type)) return type;
+void make_twins(Contenders& contenders, const std::vector<engine::TwinType>& types,
+                const MemoryNeed& need, engine::ThreadPool& pool) {
+  const engine::Model& first = *contenders.first;
+  contenders.no_baseline = why_no_twins(first, types, need);
+  if (!contenders.no_baseline.empty()) {
+    // Which of them matters is the user's to say.
+    if (types.size() > 1) {
+      throw engine::Error("--baseline: " + contenders.no_baseline + "; name fewer of them");
+    }
+    return;
   }
-  return std::nullopt;
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    contenders.baselines.push_back(
+        {baseline_name(i, types[i]), engine::Model::twin(first, types[i], pool)});
+  }
 }
+
+}  // namespace
 
 std::int64_t cache_bytes(const engine::ModelConfig& config, const MemoryNeed& need) {
   const auto element = [](kernels::CacheType type) {
@@ -40,6 +55,14 @@ std::int64_t cache_bytes(const engine::ModelConfig& config, const MemoryNeed& ne
   };
   return need.sequences * need.positions * config.layers * config.kv_dim() *
          (element(need.cache_k) + element(need.cache_v));
+}
+
+std::int64_t twins_need_bytes(const engine::Model& model,
+                              const std::vector<engine::TwinType>& types, const MemoryNeed& need) {
+  const auto subjects = static_cast<std::int64_t>(types.size()) + 1;
+  std::int64_t bytes = subjects * cache_bytes(model.config(), need);
+  for (const engine::TwinType type : types) bytes += model.twin_bytes(type);
+  return bytes;
 }
 
 std::int64_t memory_margin(std::int64_t available_bytes) {
@@ -52,18 +75,17 @@ Contenders load_contenders(const std::string& model, const std::string& baseline
   Contenders contenders;
   contenders.first = engine::Model::load(model, table, pool, options);
   const engine::Model& first = *contenders.first;
-  const std::optional<engine::TwinType> twin = named_twin(baseline);
+  const std::vector<engine::TwinType> twins = named_twins(baseline);
   if (baseline == "none") {
-    contenders.no_second = "--baseline none was given";
-  } else if (!twin.has_value()) {
-    contenders.second = engine::Model::load(baseline, table, pool, options);
+    contenders.no_baseline = "--baseline none was given";
+  } else if (twins.empty()) {
+    contenders.baselines.push_back(
+        {"baseline", engine::Model::load(baseline, table, pool, options)});
   } else if (!first.facts().ternary) {
-    contenders.no_second =
-        fmt::format("not every linear layer of {} is ternary, so it has no {} twin",
-                    first.facts().spec, title(*twin));
+    contenders.no_baseline = fmt::format("not every linear layer of {} is ternary, so it has no {}",
+                                         first.facts().spec, twins_text(twins));
   } else {
-    contenders.no_second = why_no_twin(first, *twin, need);
-    if (contenders.no_second.empty()) contenders.second = engine::Model::twin(first, *twin, pool);
+    make_twins(contenders, twins, need, pool);
   }
   return contenders;
 }

@@ -242,9 +242,15 @@ std::pair<Side, Side> named_sides(const std::vector<std::string>& texts,
                                   const std::filesystem::path& db) {
   Side a = find_side(texts.at(0), db);
   if (texts.size() > 1) return {std::move(a), find_side(texts[1], db)};
-  for (const std::string& name : subject_names(*a.record)) {
+  const std::vector<std::string> names = subject_names(*a.record);
+  for (const std::string& name : names) {
     if (name == a.subject) continue;
     Side b = side_of(*a.record, name);
+    if (names.size() > 2) {
+      b.note = fmt::format(
+          "record {} has {} subjects ({}): B is {}; name both sides, RUN@SUBJECT, for another",
+          a.record->id(), names.size(), joined(names), name);
+    }
     return {std::move(a), std::move(b)};
   }
   throw Error(fmt::format(

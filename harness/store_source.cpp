@@ -68,6 +68,15 @@ json comparison_json(const BenchComparison& comparison) {
   return part;
 }
 
+// The first one is the comparison of a test; those with further baselines stand beside it.
+void add_comparison(json& test, json comparison) {
+  if (!test.contains("comparison")) {
+    test["comparison"] = std::move(comparison);
+  } else {
+    test["further_comparisons"].push_back(std::move(comparison));
+  }
+}
+
 // One object per test: its rows, and the comparison or the reason there is none.
 json tests_json(const BenchReport& report) {
   json tests = json::array();
@@ -84,7 +93,7 @@ json tests_json(const BenchReport& report) {
   }
   for (const BenchComparison& comparison : report.comparisons) {
     for (json& test : tests) {
-      if (test.at("test") == comparison.test) test["comparison"] = comparison_json(comparison);
+      if (test.at("test") == comparison.test) add_comparison(test, comparison_json(comparison));
     }
   }
   return tests;

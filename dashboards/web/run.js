@@ -44,24 +44,30 @@ function energyLine(comparison) {
     `95 % interval ${interval(comparison.j_per_token)}, ${count(comparison.j_per_token.pairs, 'pair')}`];
 }
 
-function card(test) {
-  const comparison = test.comparison;
-  if (!comparison) {
-    return el('article', {class: 'card'}, el('h3', {}, test.test),
-      el('p', {}, el('strong', {}, 'No ratio'), el('br'), test.why_no_comparison ?? 'nothing to compare with'));
-  }
+// With several baselines each card names its own, whatever its verdict.
+function comparisonCard(test, comparison) {
   const ratio = comparison.tokens_per_s;
   const verdict = showsNoDifference(ratio) ? 'the interval holds 1: no difference shown'
     : `${comparison.first} over ${comparison.second}, tokens per second`;
-  return el('article', {class: 'card'}, el('h3', {}, test.test),
+  const title = test.further_comparisons ? `${test.test}, ${comparison.first} / ${comparison.second}` : test.test;
+  return el('article', {class: 'card'}, el('h3', {}, title),
     el('p', {class: 'figure'}, times(ratio)),
     el('p', {}, verdict, el('br'), `95 % interval ${interval(ratio)}, ${count(ratio.pairs, 'pair')}`),
     el('p', {class: 'energy'}, energyLine(comparison)));
 }
 
+// One for each baseline.
+function cards(test) {
+  if (!test.comparison) {
+    return [el('article', {class: 'card'}, el('h3', {}, test.test),
+      el('p', {}, el('strong', {}, 'No ratio'), el('br'), test.why_no_comparison ?? 'nothing to compare with'))];
+  }
+  return [test.comparison, ...(test.further_comparisons ?? [])].map((comparison) => comparisonCard(test, comparison));
+}
+
 function comparisons(run) {
   if (!run.tests.length) return null;
-  return section('Ratio', el('div', {class: 'cards'}, run.tests.map(card)));
+  return section('Ratio', el('div', {class: 'cards'}, run.tests.flatMap(cards)));
 }
 
 function speeds(run) {

@@ -9,9 +9,11 @@ export function status(text) {
 
 function ratioCell(run) {
   if (!run.ratios.length) return el('span', {class: 'dim'}, 'none');
+  const several = new Set(run.ratios.map((entry) => entry.second)).size > 1;
+  const what = (entry) => several ? `${entry.test} over ${entry.second}` : entry.test;
   return el('ul', {class: 'plain'}, run.ratios.map((entry) => el('li', {},
     el('strong', {}, times(entry.tokens_per_s)), ' ',
-    el('span', {class: 'dim'}, `${entry.test}, `, interval(entry.tokens_per_s),
+    el('span', {class: 'dim'}, `${what(entry)}, `, interval(entry.tokens_per_s),
       showsNoDifference(entry.tokens_per_s) ? ', no difference shown' : ''))));
 }
 

@@ -1,7 +1,8 @@
 // Tokens per second of each trial in the order they ran, drawn by Chart.js: one series per subject, told
 // apart by colour and by shape. The table with the same numbers stands beside it.
 
-const SHAPES = ['circle', 'triangle', 'rect', 'star'];
+// More shapes than colours: together they tell apart more subjects than either.
+const SHAPES = ['circle', 'triangle', 'rect', 'star', 'rectRot'];
 
 const charts = [];  // {canvas, trials, chart}
 

@@ -14,6 +14,7 @@
 
 #include "engine/error.h"
 #include "engine/thread_pool.h"
+#include "harness/baselines.h"
 #include "harness/bench_options.h"
 #include "harness/bench_record.h"
 #include "harness/build_info.h"
@@ -82,7 +83,7 @@ class BenchRun final : StudyListener {
   int pool_poll_ = -1;
   std::string loaded_;  // what contenders_ hold: a model, and whom its layout was chosen for
   Contenders contenders_;
-  std::vector<FileDigest> first_files_, second_files_;
+  std::vector<FileDigest> first_files_, baseline_files_;  // the latter of a baseline by path
   bool quick_tests_chosen_ = false;
   std::map<int, MachineLimits> limits_;  // by threads
   std::map<std::string, std::string>
@@ -192,12 +193,12 @@ void BenchRun::set_up(const BenchConfiguration& configuration) {
   contenders_ = load_contenders(configuration.model, options_.baseline, memory_need(), table_,
                                 *pool_, options_.model);
   first_files_ = files_of(*contenders_.first);
-  second_files_ = contenders_.second != nullptr && !named_twin(options_.baseline).has_value()
-                      ? files_of(*contenders_.second)
-                      : std::vector<FileDigest>();
+  const bool by_path = options_.baseline != "none" && named_twins(options_.baseline).empty();
+  baseline_files_ =
+      by_path ? files_of(*contenders_.baselines.front().model) : std::vector<FileDigest>();
   loaded_ = wanted;
-  if (contenders_.second == nullptr)
-    progress_.note(contenders_.no_second + "; it runs without a baseline");
+  if (contenders_.baselines.empty())
+    progress_.note(contenders_.no_baseline + "; it runs without a baseline");
 }
 
 std::vector<std::unique_ptr<EngineSubject>> BenchRun::make_subjects(
@@ -214,9 +215,9 @@ std::vector<std::unique_ptr<EngineSubject>> BenchRun::make_subjects(
   std::vector<std::unique_ptr<EngineSubject>> subjects;
   subjects.push_back(std::make_unique<EngineSubject>(contenders_.first_name(), contenders_.first,
                                                      *pool_, options));
-  if (contenders_.second != nullptr) {
-    subjects.push_back(std::make_unique<EngineSubject>(Contenders::second_name(),
-                                                       contenders_.second, *pool_, options));
+  for (const Baseline& baseline : contenders_.baselines) {
+    subjects.push_back(
+        std::make_unique<EngineSubject>(baseline.name, baseline.model, *pool_, options));
   }
   return subjects;
 }
@@ -288,8 +289,8 @@ std::vector<RecordedSubject> BenchRun::recorded_subjects() const {
   };
   std::vector<RecordedSubject> subjects = {
       {contenders_.first_name(), contenders_.first.get(), files(first_files_)}};
-  if (contenders_.second != nullptr) {
-    subjects.push_back({Contenders::second_name(), contenders_.second.get(), files(second_files_)});
+  for (const Baseline& baseline : contenders_.baselines) {
+    subjects.push_back({baseline.name, baseline.model.get(), files(baseline_files_)});
   }
   return subjects;
 }
@@ -308,7 +309,7 @@ RunFacts BenchRun::run_facts(const BenchConfiguration& configuration) const {
   run.type_v = name(configuration.cache_v);
   run.limits = limits_.at(configuration.threads);
   run.limits_by_threads = limits_by_threads(configuration.threads);
-  run.no_ratio = contenders_.no_second;
+  run.no_ratio = contenders_.no_baseline;
   return run;
 }
 
@@ -407,7 +408,8 @@ std::string BenchRun::check_hashes(const BenchConfiguration& configuration,
 
 void BenchRun::finish_record(const StudyOutcome& outcome) {
   std::vector<std::string> reasons = report_.notes;
-  if (!contenders_.no_second.empty()) reasons.push_back("no baseline: " + contenders_.no_second);
+  if (!contenders_.no_baseline.empty())
+    reasons.push_back("no baseline: " + contenders_.no_baseline);
   if (!outcome.failure.empty()) {
     failed_ = true;
     reasons.push_back(outcome.failure);

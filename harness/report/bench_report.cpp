@@ -8,6 +8,8 @@ namespace tern::harness {
 
 namespace {
 
+constexpr const char* kNoPair = "no pair was finished";
+
 double seconds(const Trial& trial) { return static_cast<double>(trial.elapsed_ns) * 1e-9; }
 double speed(const Trial& trial) { return static_cast<double>(trial.tokens) / seconds(trial); }
 double joules_per_token(const Trial& trial) {
@@ -151,37 +153,55 @@ void compare_energy(BenchComparison& comparison, const Pairs& pairs) {
   comparison.saving = 1 - comparison.power_ratio / speeds.value;
 }
 
+BenchComparison make_comparison(const RunFacts& run, const SubjectFacts& first,
+                                const SubjectFacts& second, const TestCase& test,
+                                const Pairs& pairs) {
+  BenchComparison comparison;
+  comparison.run = run;
+  comparison.model = first.description;
+  comparison.test = test.name();
+  comparison.first = first.name;
+  comparison.second = second.name;
+  comparison.second_model = second.description;
+  comparison.speed = paired_ratio(values(pairs.first, speed), values(pairs.second, speed));
+  compare_energy(comparison, pairs);
+  return comparison;
+}
+
+// ratios: of the first subject over each of the others, in their order.
+void set_ratios(BenchRow& row, const std::vector<RatioTo>& ratios) {
+  if (!ratios.empty()) row.ratio = ratios.front().value;
+  if (!row.ratio.has_value()) {
+    row.why_no_ratio = row.run.no_ratio.empty() ? kNoPair : row.run.no_ratio;
+  }
+  if (ratios.size() > 1) row.ratios = ratios;
+}
+
 }  // namespace
 
 void add_trials(BenchReport& report, const RunFacts& run, const std::vector<SubjectFacts>& subjects,
                 const std::vector<TestCase>& tests, const std::vector<Trial>& trials) {
   for (const TestCase& test : tests) {
-    Pairs pairs;
-    if (subjects.size() > 1) {
-      pairs = match(select(trials, subjects[0].name, test.name()),
-                    select(trials, subjects[1].name, test.name()));
+    std::vector<std::vector<const Trial*>> chosen;  // by subject
+    for (const SubjectFacts& subject : subjects) {
+      chosen.push_back(select(trials, subject.name, test.name()));
+    }
+    std::vector<RatioTo> ratios;
+    for (std::size_t s = 1; s < subjects.size(); ++s) {
+      const Pairs pairs = match(chosen[0], chosen[s]);
+      if (pairs.first.empty()) {
+        ratios.push_back({subjects[s].name, std::nullopt, kNoPair});
+        continue;
+      }
+      report.comparisons.push_back(make_comparison(run, subjects[0], subjects[s], test, pairs));
+      ratios.push_back({subjects[s].name, report.comparisons.back().speed, ""});
     }
     for (std::size_t s = 0; s < subjects.size(); ++s) {
-      const std::vector<const Trial*> mine = select(trials, subjects[s].name, test.name());
-      if (mine.empty()) continue;
-      BenchRow row = make_row(run, subjects[s], test, mine);
-      if (s == 0 && !pairs.first.empty()) {
-        row.ratio = paired_ratio(values(pairs.first, speed), values(pairs.second, speed));
-      } else if (s == 0) {
-        row.why_no_ratio = run.no_ratio.empty() ? "no pair was finished" : run.no_ratio;
-      }
+      if (chosen[s].empty()) continue;
+      BenchRow row = make_row(run, subjects[s], test, chosen[s]);
+      if (s == 0) set_ratios(row, ratios);
       report.rows.push_back(std::move(row));
     }
-    if (pairs.first.empty()) continue;
-    BenchComparison comparison;
-    comparison.run = run;
-    comparison.model = subjects[0].description;
-    comparison.test = test.name();
-    comparison.first = subjects[0].name;
-    comparison.second = subjects[1].name;
-    comparison.speed = paired_ratio(values(pairs.first, speed), values(pairs.second, speed));
-    compare_energy(comparison, pairs);
-    report.comparisons.push_back(std::move(comparison));
   }
 }
 

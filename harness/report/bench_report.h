@@ -1,6 +1,7 @@
 #pragma once
 // The plain result of a benchmark between whoever ran it and the writers: one row per subject and
-// test, one comparison per test, derived from raw trials. Writers format it and compute nothing.
+// test, one comparison per test and baseline, derived from raw trials. Writers format it and
+// compute nothing.
 
 #include <cstdint>
 #include <optional>
@@ -17,7 +18,7 @@ namespace tern::harness {
 
 // What a row knows of its subject.
 struct SubjectFacts {
-  std::string name;         // "ternary", "baseline"
+  std::string name;         // "ternary", "baseline", "baseline:bf16"
   std::string model;        // as the user gave it
   std::string description;  // llama-bench's model_type
   std::int64_t bytes = 0;
@@ -49,6 +50,13 @@ struct EnergyFigures {
   double j_per_token = 0, watts = 0, tokens_per_j = 0;
 };
 
+// The first subject's speed over that of `subject`; without a value `why` says why.
+struct RatioTo {
+  std::string subject;
+  std::optional<PairedRatio> value;
+  std::string why;
+};
+
 struct BenchRow {
   SubjectFacts subject;
   RunFacts run;
@@ -65,18 +73,21 @@ struct BenchRow {
   EnergyFigures energy;
   std::string logits_hash;
   std::optional<PhaseSample> phases;  // of the extra pass, where one was asked for
-  // On rows of the first subject; without a value, why_no_ratio says why.
+  // On rows of the first subject, over the second one; without a value, why_no_ratio says why.
   std::optional<PairedRatio> ratio;
   std::string why_no_ratio;
+  // There too, over each of the others. Empty where there are fewer than two.
+  std::vector<RatioTo> ratios;
 };
 
-// First subject over second, pair by pair.
+// The first subject over one of the others, pair by pair.
 struct BenchComparison {
   RunFacts run;
   std::string model;  // the first subject's description
   std::string test;
   std::string first, second;
-  PairedRatio speed;  // ratio of tokens per second
+  std::string second_model;  // its description
+  PairedRatio speed;         // ratio of tokens per second
   std::optional<PairedRatio>
       joules;  // ratio of joules per token, over pairs measured on both sides
   std::string why_no_joules;
@@ -91,7 +102,7 @@ struct BenchReport {
       notes;  // what the reader must know beside the numbers, one sentence each
 };
 
-// Adds one configuration. subjects: the first is compared with the second, if there is one.
+// Adds one configuration. subjects: the first is compared with each of the others.
 void add_trials(BenchReport& report, const RunFacts& run, const std::vector<SubjectFacts>& subjects,
                 const std::vector<TestCase>& tests, const std::vector<Trial>& trials);
 

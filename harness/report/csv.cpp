@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ostream>
 
 #include "harness/report/fields.h"
@@ -33,13 +34,39 @@ std::string cell(const Field& field) {
       field.value);
 }
 
+// The baselines behind the first one, whose ratio has columns in every table.
+std::vector<std::string> further_baselines(const BenchReport& report) {
+  std::vector<std::string> names;
+  for (const BenchRow& row : report.rows) {
+    for (std::size_t i = 1; i < row.ratios.size(); ++i) {
+      const std::string& name = row.ratios[i].subject;
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
+  }
+  return names;
+}
+
+// Named after the subject: "tern_ratio_low baseline:bf16". Empty on rows that have none.
+std::vector<Field> further_fields(const BenchRow& row, const std::string& baseline) {
+  const auto found = std::find_if(row.ratios.begin(), row.ratios.end(),
+                                  [&](const RatioTo& to) { return to.subject == baseline; });
+  std::vector<Field> fields = found == row.ratios.end() ? ratio_fields(std::nullopt, "")
+                                                        : ratio_fields(found->value, found->why);
+  for (Field& field : fields) field.name += " " + baseline;
+  return fields;
+}
+
 class CsvWriter final : public ReportWriter {
  public:
   void write(const BenchReport& report, std::ostream& out) const override {
+    const std::vector<std::string> baselines = further_baselines(report);
     bool header = true;
     for (const BenchRow& row : report.rows) {
       std::vector<Field> fields = llama_bench_fields(row);
       for (Field& field : tern_fields(row)) fields.push_back(std::move(field));
+      for (const std::string& baseline : baselines) {
+        for (Field& field : further_fields(row, baseline)) fields.push_back(std::move(field));
+      }
       std::string names, cells;
       for (const Field& field : fields) {
         const char* comma = names.empty() ? "" : ",";

@@ -15,6 +15,10 @@ Field figure(const char* name, std::optional<double> value) {
   return {name, value.value_or(0.0), !value.has_value()};
 }
 
+std::optional<double> when(bool there, double value) {
+  return there ? std::optional<double>(value) : std::nullopt;
+}
+
 }  // namespace
 
 std::string utc_time(std::int64_t unix_ns) {
@@ -74,13 +78,20 @@ std::vector<Field> llama_bench_fields(const BenchRow& row) {
   };
 }
 
+std::vector<Field> ratio_fields(const std::optional<PairedRatio>& value, const std::string& why) {
+  const PairedRatio ratio = value.value_or(PairedRatio{});
+  return {
+      figure("tern_ratio", when(value.has_value(), ratio.value)),
+      figure("tern_ratio_low", when(ratio.has_interval, ratio.low)),
+      figure("tern_ratio_high", when(ratio.has_interval, ratio.high)),
+      {"tern_ratio_pairs", std::int64_t{ratio.pairs}},
+      {"tern_ratio_why", why},
+  };
+}
+
 std::vector<Field> tern_fields(const BenchRow& row) {
   const bool energy = row.energy.status != energy::Status::kNotMeasured;
-  const auto when = [](bool there, double value) {
-    return there ? std::optional<double>(value) : std::nullopt;
-  };
-  const PairedRatio ratio = row.ratio.value_or(PairedRatio{});
-  return {
+  std::vector<Field> fields = {
       {"tern_record", row.run.record_id},
       {"tern_subject", row.subject.name},
       {"tern_kernels", row.run.kernels},
@@ -98,12 +109,9 @@ std::vector<Field> tern_fields(const BenchRow& row) {
       figure("tern_w", when(energy, row.energy.watts)),
       figure("tern_tokens_per_j", when(energy, row.energy.tokens_per_j)),
       {"tern_logits_hash", row.logits_hash},
-      figure("tern_ratio", when(row.ratio.has_value(), ratio.value)),
-      figure("tern_ratio_low", when(ratio.has_interval, ratio.low)),
-      figure("tern_ratio_high", when(ratio.has_interval, ratio.high)),
-      {"tern_ratio_pairs", std::int64_t{ratio.pairs}},
-      {"tern_ratio_why", row.why_no_ratio},
   };
+  for (Field& field : ratio_fields(row.ratio, row.why_no_ratio)) fields.push_back(std::move(field));
+  return fields;
 }
 
 }  // namespace tern::harness

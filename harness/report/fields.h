@@ -2,6 +2,7 @@
 // A row as named scalar values, in order: what the csv, json and sql writers share.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,6 +22,9 @@ std::vector<Field> llama_bench_fields(const BenchRow& row);
 
 // Ours, flat, for formats without nesting.
 std::vector<Field> tern_fields(const BenchRow& row);
+
+// A ratio as ours have it: tern_ratio, _low, _high, _pairs, _why.
+std::vector<Field> ratio_fields(const std::optional<PairedRatio>& ratio, const std::string& why);
 
 std::string utc_time(std::int64_t unix_ns);  // RFC 3339, "2026-11-23T03:17:50Z"
 

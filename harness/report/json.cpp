@@ -25,21 +25,33 @@ Json energy_json(const EnergyFigures& energy) {
   return json;
 }
 
-Json ratio_json(const BenchRow& row) {
-  Json json = Json::object();
-  if (!row.ratio.has_value()) {
-    json["why"] = row.why_no_ratio;
-    return json;
+// Adds the ratio, or the reason there is none, to `json`.
+void add_ratio(Json& json, const std::optional<PairedRatio>& ratio, const std::string& why) {
+  if (!ratio.has_value()) {
+    json["why"] = why;
+    return;
   }
-  json["value"] = row.ratio->value;
-  if (row.ratio->has_interval) {
-    json["low"] = row.ratio->low;
-    json["high"] = row.ratio->high;
+  json["value"] = ratio->value;
+  if (ratio->has_interval) {
+    json["low"] = ratio->low;
+    json["high"] = ratio->high;
   } else {
     json["why"] = "one pair gives no interval";
   }
-  json["pairs"] = row.ratio->pairs;
-  return json;
+  json["pairs"] = ratio->pairs;
+}
+
+// ratio_to_baseline is the ratio to the first baseline, whatever others there are.
+void add_ratios(Json& json, const BenchRow& row) {
+  if (row.ratio.has_value() || !row.why_no_ratio.empty()) {
+    json["ratio_to_baseline"] = Json::object();
+    add_ratio(json["ratio_to_baseline"], row.ratio, row.why_no_ratio);
+  }
+  for (const RatioTo& ratio : row.ratios) {
+    Json entry = {{"subject", ratio.subject}};
+    add_ratio(entry, ratio.value, ratio.why);
+    json["ratios_to_baselines"].push_back(std::move(entry));
+  }
 }
 
 // Milliseconds per token and share of the pass, in the order of a forward pass.
@@ -101,8 +113,7 @@ Json tern_json(const BenchRow& row) {
   json["roofline"] = roofline_json(row);
   json["logits_hash"] = row.logits_hash;
   if (row.phases.has_value()) json["phases"] = phases_json(*row.phases);
-  if (row.ratio.has_value() || !row.why_no_ratio.empty())
-    json["ratio_to_baseline"] = ratio_json(row);
+  add_ratios(json, row);
   return json;
 }
 

@@ -102,6 +102,11 @@ std::string interval(const PairedRatio& ratio) {
   return ratio.has_interval ? bound(ratio.low) + " to " + bound(ratio.high) : "n/m: one pair";
 }
 
+void add_once(std::vector<std::string>& lines, std::string line) {
+  if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
+}
+
+// All of one baseline.
 void write_comparisons(const std::vector<BenchComparison>& comparisons, std::ostream& out) {
   const std::string title =
       fmt::format("{} / {} t/s", comparisons.front().first, comparisons.front().second);
@@ -135,8 +140,24 @@ void write_comparisons(const std::vector<BenchComparison>& comparisons, std::ost
   table.write(out);
 }
 
-void add_once(std::vector<std::string>& lines, std::string line) {
-  if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
+// A table per baseline; where there are several, each is headed by its name and its models.
+void write_baselines(const std::vector<BenchComparison>& comparisons, std::ostream& out) {
+  std::vector<std::string> baselines;
+  for (const BenchComparison& c : comparisons) add_once(baselines, c.second);
+  for (const std::string& baseline : baselines) {
+    std::vector<BenchComparison> mine;
+    std::vector<std::string> models;
+    for (const BenchComparison& c : comparisons) {
+      if (c.second != baseline) continue;
+      mine.push_back(c);
+      add_once(models, c.second_model);
+    }
+    out << '\n';
+    if (baselines.size() > 1) {
+      out << fmt::format("against {} ({}):\n\n", baseline, fmt::join(models, "; "));
+    }
+    write_comparisons(mine, out);
+  }
 }
 
 // Why figures are missing and what they rest on, each reason once.
@@ -199,10 +220,7 @@ class MarkdownWriter final : public ReportWriter {
   void write(const BenchReport& report, std::ostream& out) const override {
     if (report.rows.empty()) return;
     write_rows(report.rows, out);
-    if (!report.comparisons.empty()) {
-      out << '\n';
-      write_comparisons(report.comparisons, out);
-    }
+    write_baselines(report.comparisons, out);
     write_sweeps(report.rows, out);
     write_roofline(report.rows, out);
     write_phases(report.rows, out);

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ostream>
 
 #include "harness/report/fields.h"
@@ -46,6 +47,28 @@ void create(std::ostream& out, const std::string& table, const std::string& firs
   out << ");\n\n";
 }
 
+std::vector<Field> ratio_row(const RatioTo& ratio) {
+  std::vector<Field> fields = {{"tern_baseline", ratio.subject}};
+  for (Field& field : ratio_fields(ratio.value, ratio.why)) fields.push_back(std::move(field));
+  return fields;
+}
+
+// The ratios to all baselines, where a run has several; tern_bench holds the one to the first.
+void create_ratios(const BenchReport& report, std::ostream& out) {
+  const auto several = [](const BenchRow& row) { return !row.ratios.empty(); };
+  const auto first = std::find_if(report.rows.begin(), report.rows.end(), several);
+  if (first == report.rows.end()) return;
+  create(out, "tern_ratio", "  llama_bench_rowid INTEGER,\n", ratio_row(first->ratios.front()));
+}
+
+void insert_ratios(const BenchRow& row, std::ostream& out) {
+  for (const RatioTo& ratio : row.ratios) {
+    out << "INSERT INTO tern_ratio VALUES ((SELECT max(rowid) FROM llama_bench)";
+    for (const Field& field : ratio_row(ratio)) out << ", " << literal(field);
+    out << ");\n";
+  }
+}
+
 // Ours are in a table of their own, joined by rowid, so that the output also goes into a database
 // that llama-bench made.
 class SqlWriter final : public ReportWriter {
@@ -55,6 +78,7 @@ class SqlWriter final : public ReportWriter {
     create(out, "llama_bench", "", llama_bench_fields(report.rows.front()));
     create(out, "tern_bench", "  llama_bench_rowid INTEGER PRIMARY KEY,\n",
            tern_fields(report.rows.front()));
+    create_ratios(report, out);
     for (const BenchRow& row : report.rows) {
       std::string names, values;
       for (const Field& field : llama_bench_fields(row)) {
@@ -66,6 +90,7 @@ class SqlWriter final : public ReportWriter {
       out << "INSERT INTO tern_bench VALUES (last_insert_rowid()";
       for (const Field& field : tern_fields(row)) out << ", " << literal(field);
       out << ");\n";
+      insert_ratios(row, out);
     }
   }
 };

@@ -290,6 +290,25 @@ class Dashboard(unittest.TestCase):
         self.assertIn("tern bench --quick", self.page_text())
         self.keep_picture("empty")
 
+    def test_a_run_against_several_baselines(self):
+        db = os.path.join(self.folder, "several.db")
+        bench = tern("bench", "-m", "synth:tiny", "-p", "16", "-n", "4", "-r", "3", "--db", db,
+                     "--baseline", "f16,bf16,q8_0,q4_0")
+        self.assertEqual(bench.returncode, 0, bench.stderr)
+        self.servers.append(self.serve(db))
+        others = ["baseline", "baseline:bf16", "baseline:q8_0", "baseline:q4_0"]
+        self.open(url=self.servers[-1])
+        (row,) = self.table("Stored runs")
+        for other in others:
+            self.assertIn(f"tg4 over {other},", row[4])
+        self.browser.find_element(By.CSS_SELECTOR, "a[href^='#/run/']").send_keys(Keys.ENTER)
+        self.wait_for(".figure")
+        titles = [title.text for title in self.browser.find_elements(By.CSS_SELECTOR, ".card h3")]
+        self.assertEqual(titles, [f"{test}, ternary / {other}" for test in ("pp16", "tg4") for other in others])
+        self.assertEqual([cells[1] for cells in self.table("Speed of each subject in each test")],
+                         ["ternary", *others] * 2)
+        self.keep_picture("several-baselines")
+
     def test_one_run_and_many(self):
         for count in (1, 150):
             db = os.path.join(self.folder, f"{count}.db")

@@ -155,6 +155,135 @@ class Bench(TernTest):
         self.assertEqual(sizes, sorted(sizes, reverse=True))
         self.assertEqual(len(set(sizes)), 3)
 
+    def check_schema(self, record):
+        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
+            validator = jsonschema.Draft7Validator(json.load(file))
+        self.assertEqual([error.message for error in validator.iter_errors(record)], [])
+
+    def test_several_baselines_in_one_run(self):
+        several = ("--baseline", "f16,bf16,q8_0")
+        names = ["ternary", "baseline", "baseline:bf16", "baseline:q8_0"]
+        rows = json.loads(self.bench(*TINY[:6], "-r", "4", *several, "-t", "1,2", "-o", "json"))
+        self.assertEqual([row["tern"]["subject"] for row in rows], names * 4)
+        self.assertEqual([row["model_type"] for row in rows[:4]],
+                         ["tiny ternary", "tiny f16 twin", "tiny bf16 twin", "tiny q8_0 twin"])
+        for row in rows:
+            ours = row["tern"]
+            ternary = ours["subject"] == "ternary"
+            self.assertEqual("ratio_to_baseline" in ours, ternary)
+            self.assertEqual("ratios_to_baselines" in ours, ternary)
+            if ternary:
+                ratios = ours["ratios_to_baselines"]
+                self.assertEqual([ratio["subject"] for ratio in ratios], names[1:])
+                self.assertEqual({**ours["ratio_to_baseline"], "subject": "baseline"}, ratios[0])
+                self.assertTrue(all(ratio["low"] < ratio["value"] < ratio["high"] for ratio in ratios))
+
+        records = self.records()
+        self.assertEqual(len(records), 2)
+        for record in records:
+            self.check_schema(record)
+            self.assertEqual([subject["name"] for subject in record["subjects"]], names)
+            self.assertEqual(["derived_from" in subject for subject in record["subjects"]], [False] + [True] * 3)
+            for subject, told in zip(record["subjects"][1:], ("FP16", "BF16", "q8_0")):
+                self.assertTrue(subject["derived_from"].endswith(told), subject["derived_from"])
+            rounds = record["protocol"]["order"].split()
+            ran = [record["trials"][i:i + 4] for i in range(0, 32, 4)]
+            self.assertEqual(["".join("ABCD"[names.index(trial["subject"])] for trial in some) for some in ran],
+                             rounds * 2)
+            for place in range(4):  # four rounds are a whole cycle
+                self.assertEqual({some[place]["subject"] for some in ran[:4]}, set(names))
+
+        # The ratios are those of the trials.
+        one_thread = next(record for record in records if record["protocol"]["threads"] == 1)
+        times = {(trial["subject"], trial["pair"]): trial["elapsed_ns"] for trial in one_thread["trials"]
+                 if trial["test"] == "pp16"}
+        printed = next(row["tern"] for row in rows if row["tern"]["record"] == one_thread["id"])
+        for ratio in printed["ratios_to_baselines"]:
+            product = 1.0
+            for pair in range(4):
+                product *= times[ratio["subject"], pair] / times["ternary", pair]
+            self.assertAlmostEqual(ratio["value"], product ** (1 / 4), places=6)
+
+        id_ = one_thread["id"]
+        shown = self.run_ok("store", "show", id_, "--db", self.db)
+        self.assertEqual([line.split(" | ")[1].strip() for line in shown.splitlines() if line.startswith("| pp16")],
+                         names)
+        note = "B is baseline; name both sides"
+        self.assertIn(note, self.run_ok("compare", id_, "--db", self.db))
+        chosen = self.run_ok("compare", f"{id_}@ternary", f"{id_}@baseline:q8_0", "--db", self.db)
+        self.assertIn("- B: baseline:q8_0,", chosen)
+        self.assertNotIn(note, chosen)
+        gated = tern("gate", id_, "--db", self.db, env=self.env)
+        self.assertEqual(gated.returncode, 4, gated.stderr)  # four pairs show nothing, and say so
+        self.assertIn(note, gated.stdout)
+        self.assertIn("too few pairs", gated.stdout)
+
+    def test_several_baselines_with_everything_else(self):
+        record = json.loads(self.bench(
+            "-m", "synth:tiny", "-p", "8", "-n", "2", "-pg", "4,2", "-d", "4", "-npl", "1,2", "-r", "1", "-t", "2",
+            "--baseline", "bf16,q4_0", "--phases", "--roofline", "--head", "q6_k", "--ternary-bits", "1.6",
+            "-o", "json", "--record"))
+        self.check_schema(record)
+        names = ["ternary", "baseline", "baseline:q4_0"]
+        tests = [test["name"] for test in record["protocol"]["tests"]]
+        self.assertEqual(len(tests), 5)
+        expected = [(name, test) for test in tests for name in names]
+        self.assertEqual([(part["subject"], part["test"]) for part in record["phases"]], expected)
+        self.assertEqual([(trial["subject"], trial["test"]) for trial in record["trials"]], expected)
+        self.assertEqual([subject["head"] for subject in record["subjects"]], ["q6_k"] * 3)
+        self.assertTrue(all(trial["energy"]["status"] != "not_measured" or trial["energy"]["why"]
+                            for trial in record["trials"]))
+        text = self.run_ok("store", "show", record["id"], "--db", self.db)
+        for part in ("| baseline:q4_0 |", "ceiling, t/s", "| qkv "):
+            self.assertIn(part, text)
+
+    def test_the_table_has_a_ratio_for_each_baseline(self):
+        text = self.bench(*TINY, "--baseline", "f16,bf16,q8_0", "-t", "1,2")
+        for name, twin in (("baseline", "f16"), ("baseline:bf16", "bf16"), ("baseline:q8_0", "q8_0")):
+            self.assertIn(f"against {name} (tiny {twin} twin):", text)
+            table = text[text.index(f"| ternary / {name} t/s |"):].split("\n\n")[0]
+            self.assertEqual([line.split()[1] for line in table.splitlines()[2:]], ["pp16", "tg4"] * 2)
+
+    def test_several_baselines_in_flat_formats(self):
+        result = tern("bench", *TINY, "-o", "sql", "-oe", "csv", "--baseline", "f16,bf16", "--db", self.db,
+                      env=self.env)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        base = sqlite3.connect(":memory:")
+        base.executescript(result.stdout)
+        base.executescript(result.stdout)
+        ratios = base.execute(
+            "SELECT llama_bench.n_prompt, tern_baseline, tern_ratio.tern_ratio, tern_bench.tern_ratio, "
+            "tern_subject FROM tern_ratio JOIN tern_bench USING (llama_bench_rowid) "
+            "JOIN llama_bench ON llama_bench.rowid = llama_bench_rowid").fetchall()
+        self.assertEqual([row[:2] for row in ratios],
+                         [(prompt, name) for prompt in (16, 0) for name in ("baseline", "baseline:bf16")] * 2)
+        self.assertEqual({row[4] for row in ratios}, {"ternary"})
+        self.assertTrue(all(row[2] == row[3] for row in ratios if row[1] == "baseline"))
+        lines = [line for line in result.stderr.splitlines() if not line.startswith("tern bench:")]
+        table = list(csv.DictReader(io.StringIO("\n".join(lines))))
+        self.assertEqual(len(table), 6)
+        for row in table:
+            self.assertEqual(bool(row["tern_ratio baseline:bf16"]), row["tern_subject"] == "ternary")
+            self.assertNotIn(None, row)
+
+    def test_baselines_that_do_not_fit_together_are_refused(self):
+        self.assert_refused("bench", "-m", "synth:tiny", "-p", "1", "-n", "0", "-d", "2000000000", "--baseline",
+                            "f16,q8_0", "--db", self.db,
+                            says=("the FP16 and Q8_0 twins of synth:tiny together need", "to spare"))
+        self.assertEqual(self.records(), [])
+
+    def test_sigint_with_several_baselines_keeps_what_was_done(self):
+        process = self.start_long_run("--baseline", "f16,bf16")
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, stderr)
+        self.assertIn("pp64", stdout)
+        (record,) = self.records()
+        self.assertEqual(record["status"], "failed")
+        self.assertIn("interrupted by SIGINT", record["reasons"])
+        self.assertGreaterEqual(len(record["trials"]), 2)
+        self.assertIn("pp64", self.run_ok("store", "show", record["id"], "--db", self.db))
+
     def test_a_requantised_head_is_part_of_the_subject(self):
         rows = json.loads(self.bench(*TINY, "--head", "q6_k", "-o", "json"))
         self.assertEqual({row["model_type"] for row in rows},
@@ -202,7 +331,9 @@ class Bench(TernTest):
     def test_bad_input_is_refused_before_anything_is_written(self):
         for bad in (("-t", "0"), ("-p", "-5"), ("-o", "yaml"), ("-ngl", "1"), ("--kernels", "quantum"),
                     ("-m", "synth:none"), ("-m", self.path("none.gguf")), ("-p", "0", "-n", "0"), ("-b", "x"),
-                    ("--ternary-bits", "1.58"), ("--head", "f16")):
+                    ("--ternary-bits", "1.58"), ("--head", "f16"), ("--baseline", "f16,f16"),
+                    ("--baseline", "none,f16"), ("--baseline", "f16,"), ("--baseline", "auto,bf16"),
+                    ("--baseline", "f16,synth:tiny")):
             with self.subTest(bad):
                 self.assert_refused("bench", *TINY[:2], *bad, "--db", self.db)
         self.assert_refused("bench", says="-m")
@@ -223,11 +354,11 @@ class Bench(TernTest):
                 self.assert_refused("bench", "-m", path, "--db", self.db)
         self.assertEqual(self.records(), [])
 
-    def start_long_run(self):
+    def start_long_run(self, *args):
         """A run of hours, after its third trial has begun."""
         process = subprocess.Popen(
             command("TERN_BINARY", "bench", "-m", "synth:tiny", "-p", "64", "-n", "0", "-r", "1000000", "--progress",
-                    "--db", self.db),
+                    *args, "--db", self.db),
             env={**os.environ, **self.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for line in process.stderr:
             if line.startswith("tern bench: 3/"):

@@ -141,6 +141,9 @@ TEST_CASE("bench refuses bad values in one sentence that names the flag") {
   CHECK_THAT(error_of({"-m", "/no/such/model.gguf"}), Contains("/no/such/model.gguf"));
   CHECK_THAT(error_of({"-m", "synth:none"}), Contains("2b4t"));  // the known names
   CHECK_THAT(error_of({"--baseline", "/no/such/model.gguf"}), Contains("--baseline"));
+  CHECK_THAT(error_of({"--baseline", "/no/such/a,b.gguf"}), Contains("there is no model"));
+  CHECK_THAT(error_of({"--baseline", "f16,f16"}), Contains("--baseline") && Contains("twice"));
+  CHECK(error_of({"--baseline", "f16,bf16,q4_0"}) == "(accepted)");
   CHECK_THAT(error_of({}, false), Contains("-m"));
 }
 

@@ -136,18 +136,51 @@ TEST_CASE("contenders: the twin, no baseline, and too little memory") {
   const kernels::KernelTable& table = kernels_row("scalar");
   const MemoryNeed need{.positions = 64};
   const Contenders both = load_contenders("synth:tiny", "auto", need, table, tiny.pool);
-  REQUIRE(both.second != nullptr);
-  CHECK(both.no_second.empty());
+  REQUIRE(both.baselines.size() == 1);
+  CHECK(both.no_baseline.empty());
   CHECK(both.first_name() == "ternary");
-  CHECK(both.second->facts().weight_types == "f16");
+  CHECK(both.baselines[0].name == "baseline");
+  CHECK(both.baselines[0].model->facts().weight_types == "f16");
   const Contenders alone = load_contenders("synth:tiny", "none", need, table, tiny.pool);
-  CHECK(alone.second == nullptr);
-  CHECK(alone.no_second == "--baseline none was given");
+  CHECK(alone.baselines.empty());
+  CHECK(alone.no_baseline == "--baseline none was given");
   // A cache that no machine can hold twice beside the twin.
   const Contenders huge =
       load_contenders("synth:tiny", "auto", {.positions = std::int64_t{1} << 44}, table, tiny.pool);
-  CHECK(huge.second == nullptr);
-  CHECK_THAT(huge.no_second, Catch::Matchers::Contains("the FP16 twin of synth:tiny needs"));
+  CHECK(huge.baselines.empty());
+  CHECK_THAT(huge.no_baseline, Catch::Matchers::Contains("the FP16 twin of synth:tiny needs"));
+}
+
+TEST_CASE("contenders: several twins, each with layers of its own, and all or none of them") {
+  Tiny tiny;
+  const kernels::KernelTable& table = kernels_row("scalar");
+  const auto load = [&](const std::string& baselines, std::int64_t positions) {
+    return load_contenders("synth:tiny", baselines, {.positions = positions}, table, tiny.pool);
+  };
+  const Contenders three = load("q8_0,f16,bf16", 64);
+  REQUIRE(three.baselines.size() == 3);
+  CHECK(three.no_baseline.empty());
+  const char* kExpected[][2] = {
+      {"baseline", "q8_0"}, {"baseline:f16", "f16"}, {"baseline:bf16", "bf16"}};
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(three.baselines[i].name == kExpected[i][0]);
+    CHECK(three.baselines[i].model->facts().weight_types == kExpected[i][1]);
+  }
+  using enum engine::TwinType;
+  const engine::Model& first = *three.first;
+  const MemoryNeed need{.positions = 64};
+  CHECK(twins_need_bytes(first, {kF16, kQ8_0}, need) ==
+        first.twin_bytes(kF16) + first.twin_bytes(kQ8_0) + 3 * cache_bytes(first.config(), need));
+  CHECK(first.twin_bytes(kQ8_0) > 0);
+  // Caches of two subjects fit into what can be spared, those of three do not.
+  const std::int64_t available = engine::available_memory_bytes();
+  const std::int64_t one = cache_bytes(three.first->config(), {.positions = 1});
+  const std::int64_t positions = (available - memory_margin(available)) / 5 * 2 / one;
+  CHECK(load("f16", positions).baselines.size() == 1);
+  CHECK_THROWS_WITH(
+      load("f16,bf16", positions),
+      Catch::Matchers::Contains("the FP16 and BF16 twins of synth:tiny together need") &&
+          Catch::Matchers::Contains("MiB to spare; name fewer of them"));
 }
 
 }  // namespace
