@@ -68,6 +68,7 @@ class HalfLinear {
   std::int64_t cols() const noexcept { return cols_; }
   std::int64_t bytes() const noexcept { return static_cast<std::int64_t>(packed_.bytes()); }
   kernels::HalfType type() const noexcept { return type_; }
+  float scale() const noexcept { return scale_; }
   std::int64_t row_block() const noexcept { return kernels_->row_block; }
 
   void apply(const Activations& in, float* row_scales, float* y, std::int64_t y_stride,

@@ -1,7 +1,6 @@
-#include <bit>
-#include <cstring>
+#include "engine/logits.h"
 
-#include "engine/session.h"
+#include <bit>
 
 namespace tern::engine {
 

@@ -77,13 +77,17 @@ void add(PackedSize& size, const TensorView& t, bool ternarized) {
   }
 }
 
-// head_name: the tensor that `head` requantises.
-PackedSize packed_size(std::span<const TensorView> tensors, bool ternarized, HeadType head,
-                       const std::string& head_name) {
+// head_name: the tensor that `options` requantise, or copy.
+PackedSize packed_size(std::span<const TensorView> tensors, bool ternarized,
+                       const ModelOptions& options, const std::string& head_name) {
   PackedSize size;
   for (const TensorView& t : tensors) {
-    if (head != HeadType::kStored && t.name == head_name) {
-      size.other_bytes += head_bytes(head, t.elements());
+    const bool is_head = t.name == head_name && t.shape.size() == 2;
+    if (is_head && options.greedy_head) {
+      size.other_bytes += GreedyHead::bytes_needed(t.shape[0], t.shape[1]);
+    }
+    if (is_head && options.head != HeadType::kStored) {
+      size.other_bytes += head_bytes(options.head, t.elements());
     } else {
       add(size, t, ternarized && t.name.find("_proj.") != std::string::npos);
     }
@@ -108,6 +112,10 @@ std::optional<TernaryLayout> lay_out(const std::string& what, const PackedSize& 
   }
   require_memory(what, size.other_bytes + ternary_bytes(size.ternary_weights, bits_of(layout)));
   return layout;
+}
+
+WeightChoices choices(const ModelOptions& options, const std::optional<TernaryLayout>& layout) {
+  return {options.head, bits_of(layout), options.greedy_head};
 }
 
 std::string head_name(Container container, const ModelConfig& c) {
@@ -144,12 +152,12 @@ struct Loaded {
 Loaded load_gguf(const std::filesystem::path& path, const Target& target) {
   const GgufFile file(path);
   ModelConfig config = config_from_gguf(file);
-  const HeadType head = target.options.head;
   std::optional<TernaryLayout> layout = lay_out(
-      file.origin(), packed_size(file.tensors(), false, head, head_name(Container::kGguf, config)),
+      file.origin(),
+      packed_size(file.tensors(), false, target.options, head_name(Container::kGguf, config)),
       target);
   ModelWeights weights =
-      load_weights(file, config, {head, bits_of(layout)}, target.table, target.pool);
+      load_weights(file, config, choices(target.options, layout), target.table, target.pool);
   return {std::move(config), std::move(weights), "gguf v" + std::to_string(file.version()),
           stored_type(file.find(tensor_name(Container::kGguf, 0, LayerRole::kQ))),
           std::move(layout)};
@@ -165,13 +173,13 @@ Loaded load_safetensors(const std::filesystem::path& path, const Target& target)
   ModelConfig config = config_from_json(file.config_json(), file.origin());
   const bool online = hf_quantization(file.config_json(), file.origin()).weights ==
                       HfQuantization::Weights::kOnline;
-  const HeadType head = target.options.head;
   std::optional<TernaryLayout> layout =
       lay_out(file.origin(),
-              packed_size(file.tensors(), online, head, head_name(Container::kHuggingFace, config)),
+              packed_size(file.tensors(), online, target.options,
+                          head_name(Container::kHuggingFace, config)),
               target);
   ModelWeights weights =
-      load_weights(file, config, {head, bits_of(layout)}, target.table, target.pool);
+      load_weights(file, config, choices(target.options, layout), target.table, target.pool);
   return {std::move(config), std::move(weights), "safetensors",
           stored_type(file.find(tensor_name(Container::kHuggingFace, 0, LayerRole::kQ))),
           std::move(layout)};
@@ -184,11 +192,14 @@ Loaded make_synthetic(const std::string& name, const Target& target) {
   const std::int64_t saved =
       head == HeadType::kStored ? 0 : table_elements * 2 - head_bytes(head, table_elements);
   const std::int64_t weights = synthetic_parameters(shape);
+  const std::int64_t copy =
+      target.options.greedy_head ? GreedyHead::bytes_needed(shape.vocab, shape.hidden) : 0;
   const std::int64_t others =
-      synthetic_bytes(shape, false) - ternary_bytes(weights, TernaryBits::k2) - saved;
+      synthetic_bytes(shape, false) - ternary_bytes(weights, TernaryBits::k2) - saved + copy;
   std::optional<TernaryLayout> layout = lay_out("synth:" + name, {weights, others}, target);
   return {config_of(shape),
-          make_weights(shape, kSyntheticSeed, {head, bits_of(layout)}, target.table, target.pool),
+          make_weights(shape, kSyntheticSeed, choices(target.options, layout), target.table,
+                       target.pool),
           "synthetic", "ternary", std::move(layout)};
 }
 
@@ -263,6 +274,7 @@ std::shared_ptr<const Model> Model::load(const std::string& spec, const kernels:
   facts.weight_types = std::move(loaded.types);
   facts.ternary = loaded.weights.ternary();
   facts.head = options.head;
+  facts.greedy_head = options.greedy_head;
   facts.ternary_layout = std::move(loaded.ternary_layout);
   facts.description = model->config_.name + " " + facts.weight_types + head_text(facts.head);
   facts.parameters = count_parameters(model->config_, loaded.weights.shared->output == nullptr);

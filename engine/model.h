@@ -26,12 +26,16 @@ struct ModelFacts {
   std::int64_t bytes = 0;             // all weights as packed in memory
   bool ternary = false;               // the linear layers are ternary with int8 activations
   HeadType head = HeadType::kStored;  // requantised at load: other answers than the file's
+  bool greedy_head = false;           // as in ModelOptions
   std::optional<TernaryLayout> ternary_layout;  // nothing: no linear layer is ternary
 };
 
 struct ModelOptions {
   HeadType head = HeadType::kStored;
   std::optional<TernaryBits> ternary_bits = TernaryBits::k2;  // nullopt: the faster one, measured
+  // Memory for speed: a Q8_0 copy of a float head finds the largest logit with half the reading
+  // (Session::decode_greedy). Answers stay the same. Refused where the head is in blocks.
+  bool greedy_head = false;
 };
 
 class Model {

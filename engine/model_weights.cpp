@@ -48,20 +48,35 @@ SharedWeights::LayerNorms read_norms(WeightReader& reader, const ModelConfig& c,
   return n;
 }
 
+void add_greedy_head(SharedWeights& shared, const std::string& origin,
+                     const kernels::KernelTable& table, ThreadPool& pool) {
+  const auto* head = std::get_if<HalfLinear>(&shared.head());
+  if (head == nullptr) {
+    throw Error("greedy head of " + origin +
+                ": expected an output head of f32, f16 or bf16, got one quantised in blocks");
+  }
+  shared.greedy_head = std::make_unique<GreedyHead>(*head, table, pool);
+}
+
 // A requantised head serves the embedding too where both are one matrix.
 template <class File>
-ModelWeights read(const File& file, WeightReader& reader, const ModelConfig& c, bool tied,
-                  HeadType head) {
+ModelWeights read(const File& file, WeightReader& reader, const ModelConfig& c,
+                  const WeightChoices& choices, const kernels::KernelTable& table,
+                  ThreadPool& pool) {
+  const bool tied = c.tied_embedding;
+  const HeadType head = choices.head;
   auto shared = std::make_shared<SharedWeights>(
       SharedWeights{.embedding = reader.model_matrix(ModelRole::kEmbedding, c.vocab, c.hidden,
                                                      tied ? head : HeadType::kStored),
                     .output = nullptr,
                     .output_norm = reader.model_norm(ModelRole::kOutputNorm, c.hidden),
-                    .norms = {}});
+                    .norms = {},
+                    .greedy_head = nullptr});
   if (!tied) {
     shared->output = std::make_unique<Embedding>(
         reader.model_matrix(ModelRole::kOutput, c.vocab, c.hidden, head));
   }
+  if (choices.greedy_head) add_greedy_head(*shared, file.origin(), table, pool);
   ModelWeights weights;
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
     file.drop_pages();  // of what was packed before
@@ -85,6 +100,10 @@ std::int64_t ModelWeights::layer_bytes() const noexcept {
 
 std::int64_t ModelWeights::head_bytes() const noexcept { return bytes(shared->head()); }
 
+std::int64_t ModelWeights::greedy_head_bytes() const noexcept {
+  return shared->greedy_head ? shared->greedy_head->bytes() : 0;
+}
+
 std::int64_t ModelWeights::norm_bytes() const noexcept {
   std::int64_t sum = float_bytes(shared->output_norm);
   for (const auto& n : shared->norms) {
@@ -96,7 +115,7 @@ std::int64_t ModelWeights::norm_bytes() const noexcept {
 
 std::int64_t ModelWeights::total_bytes() const noexcept {
   return layer_bytes() + norm_bytes() + bytes(shared->embedding) +
-         (shared->output ? bytes(*shared->output) : 0);
+         (shared->output ? bytes(*shared->output) : 0) + greedy_head_bytes();
 }
 
 bool ModelWeights::ternary() const noexcept {
@@ -113,7 +132,7 @@ ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,
   WeightReader reader(
       Container::kGguf, file.origin(), [&](const std::string& name) { return file.find(name); }, {},
       table, choices.ternary_bits, pool);
-  ModelWeights weights = read(file, reader, config, config.tied_embedding, choices.head);
+  ModelWeights weights = read(file, reader, config, choices, table, pool);
   reader.refuse_leftovers(file.tensors());
   return weights;
 }
@@ -128,7 +147,7 @@ ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config
   // A tied checkpoint may carry a copy of the embedding as its head.
   if (config.tied_embedding)
     reader.ignore(tensor_name(Container::kHuggingFace, ModelRole::kOutput));
-  ModelWeights weights = read(file, reader, config, config.tied_embedding, choices.head);
+  ModelWeights weights = read(file, reader, config, choices, table, pool);
   reader.refuse_leftovers(file.tensors());
   return weights;
 }
@@ -169,7 +188,9 @@ ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
       SharedWeights{.embedding = synthetic_embedding(c, seed, choices.head, table, pool),
                     .output = nullptr,
                     .output_norm = ones(c.hidden),
-                    .norms = {}});
+                    .norms = {},
+                    .greedy_head = nullptr});
+  if (choices.greedy_head) add_greedy_head(*shared, "synth:" + c.name, table, pool);
   ModelWeights weights;
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
     shared->norms.push_back({ones(c.hidden), ones(c.q_dim()), ones(c.hidden), ones(c.ffn)});

@@ -8,6 +8,7 @@
 
 #include "engine/formats/gguf.h"
 #include "engine/formats/safetensors.h"
+#include "engine/greedy_head.h"
 #include "engine/linear.h"
 #include "engine/model_config.h"
 #include "engine/weight_choices.h"
@@ -33,7 +34,8 @@ struct SharedWeights {
     std::vector<float> ffn;       // (hidden)
     std::vector<float> ffn_sub;   // (ffn), empty without sub-norms
   };
-  std::vector<LayerNorms> norms;  // (layers)
+  std::vector<LayerNorms> norms;            // (layers)
+  std::unique_ptr<GreedyHead> greedy_head;  // null: not asked for; else head() holds a HalfLinear
 
   const Embedding& head() const noexcept { return output ? *output : embedding; }
 };
@@ -46,6 +48,7 @@ struct ModelWeights {
   // reads.
   std::int64_t layer_bytes() const noexcept;
   std::int64_t head_bytes() const noexcept;
+  std::int64_t greedy_head_bytes() const noexcept;  // 0: there is none
   std::int64_t norm_bytes() const noexcept;
   // Everything held in memory.
   std::int64_t total_bytes() const noexcept;

@@ -38,6 +38,12 @@ struct Session::Impl {
         failed(positions.size()) {
     rows.reserve(static_cast<std::size_t>(ws.tokens));
     wanted.reserve(static_cast<std::size_t>(ws.tokens));
+    const auto& greedy = model->weights().shared->greedy_head;
+    if (greedy) ws.prepare_greedy(*greedy, pool.threads());
+  }
+
+  bool searches(Answer answer) const noexcept {
+    return answer == Answer::kToken && model->weights().shared->greedy_head != nullptr;
   }
 
   std::int64_t& position(int sequence) {
@@ -86,6 +92,12 @@ struct Session::Impl {
     }
   }
 
+  void add_step(std::span<const StepRow> step) {
+    check_step(step);
+    begin_step();
+    for (const StepRow& row : step) add(row.sequence, row.token, row.logits);
+  }
+
   void begin_step() {
     rows.clear();
     wanted.clear();
@@ -98,24 +110,40 @@ struct Session::Impl {
     rows.push_back({token, sequence, next[static_cast<std::size_t>(sequence)]++});
   }
 
-  // Evaluates what was added; deliver(row, logits) for each wanted row of a sequence that can be
-  // trusted. A sequence moves on only when all of it can.
-  template <class Deliver>
-  void run_step(Deliver&& deliver) {
+  // Evaluates what was added; answer(wanted rows) for as many at a time as ws.logits holds. A
+  // sequence moves on only when all of it can be trusted.
+  template <class Answers>
+  void run_step(Answers&& answer) {
     transformer.forward(rows, cache, ws);
     for (std::size_t t = 0; t < rows.size(); ++t) {
       if (!ws.finite[t]) fail(rows[t]);
     }
     const auto most = static_cast<std::size_t>(ws.logit_rows);
     for (std::size_t first = 0; first < wanted.size(); first += most) {
-      const auto some = std::span(wanted).subspan(first, std::min(most, wanted.size() - first));
-      transformer.logits(some, ws);
-      for (std::size_t i = 0; i < some.size(); ++i) deliver_row(some[i], i, deliver);
+      answer(std::span<const std::int64_t>(wanted).subspan(first,
+                                                           std::min(most, wanted.size() - first)));
     }
     for (std::size_t s = 0; s < positions.size(); ++s) {
       if (!failed[s]) positions[s] = next[s];
     }
     throw_failures();
+  }
+
+  // deliver(row, logits) for each row of a sequence that can be trusted.
+  template <class Deliver>
+  void deliver_logits(std::span<const std::int64_t> some, Deliver&& deliver) {
+    transformer.logits(some, ws);
+    for (std::size_t i = 0; i < some.size(); ++i) deliver_row(some[i], i, deliver);
+  }
+
+  // deliver(row, token), the same.
+  void deliver_tokens(std::span<const std::int64_t> some, const TokenSink& deliver) {
+    transformer.best(some, ws);
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const Row& row = rows[static_cast<std::size_t>(some[i])];
+      if (!ws.finite[i]) fail(row);
+      if (!failed[static_cast<std::size_t>(row.sequence)]) deliver(some[i], ws.best[i]);
+    }
   }
 
   template <class Deliver>
@@ -156,7 +184,10 @@ struct Session::Impl {
       for (std::int64_t i = first; i < std::min(first + ubatch, n); ++i) {
         add(sequence, tokens[static_cast<std::size_t>(i)], logits(i));
       }
-      run_step([&](std::int64_t row, std::span<const float> out) { deliver(first + row, out); });
+      run_step([&](std::span<const std::int64_t> some) {
+        deliver_logits(
+            some, [&](std::int64_t row, std::span<const float> out) { deliver(first + row, out); });
+      });
     }
   }
 };
@@ -235,10 +266,24 @@ std::span<const float> Session::decode(int token, int sequence) {
 }
 
 void Session::step(std::span<const StepRow> rows, const LogitsSink& sink) {
-  impl_->check_step(rows);
+  impl_->add_step(rows);
+  impl_->run_step([&](std::span<const std::int64_t> some) { impl_->deliver_logits(some, sink); });
+}
+
+int Session::decode_greedy(int token, int sequence) {
+  impl_->check_prompt(std::span(&token, 1), sequence);
   impl_->begin_step();
-  for (const StepRow& row : rows) impl_->add(row.sequence, row.token, row.logits);
-  impl_->run_step(sink);
+  impl_->add(sequence, token, true);
+  int next = 0;
+  impl_->run_step([&](std::span<const std::int64_t> some) {
+    impl_->deliver_tokens(some, [&](std::int64_t, int best) { next = best; });
+  });
+  return next;
+}
+
+void Session::step_greedy(std::span<const StepRow> rows, const TokenSink& sink) {
+  impl_->add_step(rows);
+  impl_->run_step([&](std::span<const std::int64_t> some) { impl_->deliver_tokens(some, sink); });
 }
 
 void Session::time_phases(PhaseTimes* times) noexcept {
@@ -246,15 +291,16 @@ void Session::time_phases(PhaseTimes* times) noexcept {
   impl_->pool.time_waits(times == nullptr ? nullptr : &(*times)[Phase::kWait]);
 }
 
-std::int64_t Session::bytes_per_token(std::int64_t position) const noexcept {
-  return bytes_per_step(std::span(&position, 1));
+std::int64_t Session::bytes_per_token(std::int64_t position, Answer answer) const noexcept {
+  return bytes_per_step(std::span(&position, 1), answer);
 }
 
-std::int64_t Session::bytes_per_step(std::span<const std::int64_t> positions) const noexcept {
+std::int64_t Session::bytes_per_step(std::span<const std::int64_t> positions,
+                                     Answer answer) const noexcept {
   const Embedding& embedding = impl_->model->weights().shared->embedding;
   const std::int64_t embedding_row =
       bytes(embedding) / round_up(rows(embedding), row_block(embedding));
-  std::int64_t sum = weight_bytes();
+  std::int64_t sum = weight_bytes(answer);
   for (const std::int64_t position : positions) {
     sum += embedding_row + (position + 1) * impl_->cache.bytes_per_position();
   }
@@ -278,15 +324,21 @@ Operations Session::layer_operations() const noexcept {
   return sum;
 }
 
-Operations Session::head_operations() const noexcept {
+Operations Session::head_operations(Answer answer) const noexcept {
   Operations sum;
-  add(sum, impl_->model->weights().shared->head());
+  const Embedding& head = impl_->model->weights().shared->head();
+  if (impl_->searches(answer)) {
+    sum.int8 = 2 * rows(head) * cols(head);
+  } else {
+    add(sum, head);
+  }
   return sum;
 }
 
-std::int64_t Session::weight_bytes() const noexcept {
+std::int64_t Session::weight_bytes(Answer answer) const noexcept {
   const ModelWeights& w = impl_->model->weights();
-  return w.layer_bytes() + w.head_bytes() + w.norm_bytes();
+  const std::int64_t head = impl_->searches(answer) ? w.greedy_head_bytes() : w.head_bytes();
+  return w.layer_bytes() + head + w.norm_bytes();
 }
 
 std::int64_t Session::cache_bytes() const noexcept { return impl_->cache.bytes(); }

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/logits.h"
 #include "engine/model.h"
 #include "engine/operations.h"
 #include "kernels/attention/attention.h"
@@ -36,8 +37,14 @@ struct StepRow {
   bool logits = true;  // whether the logits after it are wanted
 };
 
+// What is wanted of a step: logits, or no more than the token of the largest one.
+enum class Answer : std::uint8_t { kLogits, kToken };
+
 // Receives the logits (vocab) after row `index` of what was evaluated; valid during the call.
 using LogitsSink = std::function<void(std::int64_t index, std::span<const float> logits)>;
+
+// Receives the token that a greedy continuation has behind row `index` of a step.
+using TokenSink = std::function<void(std::int64_t index, int token)>;
 
 // Every function with a `sequence` throws Error when there is none of that number.
 class Session {
@@ -77,35 +84,35 @@ class Session {
   // others get theirs, and then a RunError names it.
   void step(std::span<const StepRow> rows, const LogitsSink& sink);
 
+  // argmax(decode(token)), and argmax of the logits that step() hands out, with the same errors. A
+  // model with a greedy head (ModelOptions) does not compute all logits for them.
+  int decode_greedy(int token, int sequence = 0);
+  void step_greedy(std::span<const StepRow> rows, const TokenSink& sink);
+
   // Adds the time of every later pass to *times (engine/phase_times.h), waits of the pool included;
   // nullptr: no longer. Results are the same.
   void time_phases(PhaseTimes* times) noexcept;
 
   // Bytes the memory system must deliver to decode one token at `position`: packed weights, the
-  // embedding row, the keys and values of all earlier positions, and the new row written.
-  std::int64_t bytes_per_token(std::int64_t position) const noexcept;
+  // embedding row, the keys and values of all earlier positions, and the new row written. Of a
+  // greedy head only its copy of the head counts: the few panels of the head itself that a search
+  // reads depend on the numbers, not on shapes.
+  std::int64_t bytes_per_token(std::int64_t position,
+                               Answer answer = Answer::kLogits) const noexcept;
   // The same for a step of one token of each of several sequences: the weights are read once.
-  std::int64_t bytes_per_step(std::span<const std::int64_t> positions) const noexcept;
+  std::int64_t bytes_per_step(std::span<const std::int64_t> positions,
+                              Answer answer = Answer::kLogits) const noexcept;
   // Multiplications and additions of the linear layers per token evaluated, and of the output head
-  // per position whose logits are made. Attention is not counted.
+  // per position whose logits, or token, are made. Attention is not counted.
   Operations layer_operations() const noexcept;
-  Operations head_operations() const noexcept;
+  Operations head_operations(Answer answer = Answer::kLogits) const noexcept;
   // Bytes of weights read once per forward pass of a (micro-)batch, whatever its size.
-  std::int64_t weight_bytes() const noexcept;
+  std::int64_t weight_bytes(Answer answer = Answer::kLogits) const noexcept;
   std::int64_t cache_bytes() const noexcept;  // of keys and values, of all sequences
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// The largest logit, the first one on ties.
-int argmax(std::span<const float> logits) noexcept;
-
-// Fingerprint of logits for "did the fast run do the work": 64-bit FNV-1a over their little-endian
-// bytes, continued from `seed` so that several rows hash into one.
-inline constexpr std::uint64_t kLogitsHashSeed = 0xcbf29ce484222325u;
-std::uint64_t hash_logits(std::span<const float> logits,
-                          std::uint64_t seed = kLogitsHashSeed) noexcept;
 
 }  // namespace tern::engine

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/logits.h"
 #include "kernels/vector/math.h"
 
 namespace tern::engine {
@@ -194,23 +195,49 @@ void Transformer::apply(const Job (&jobs)[N], std::int64_t n, Workspace& ws) con
   });
 }
 
-void Transformer::logits(std::span<const std::int64_t> wanted, Workspace& ws) const {
-  PhaseLaps laps(ws.phases);
-  // The head takes the leading rows of ws.normed; the residual stream stays.
+// The head takes the leading rows of ws.normed; the residual stream stays.
+Activations Transformer::prepare_head(std::span<const std::int64_t> wanted, bool blocks,
+                                      Workspace& ws) const {
   const std::int64_t n = std::ssize(wanted);
-  const Embedding& head = weights_.shared->head();
   for_tokens(n, [&](std::int64_t i) {
     ws.finite[static_cast<std::size_t>(i)] = true;
     prepare(ws.x.data() + wanted[static_cast<std::size_t>(i)] * config_.hidden, config_.hidden,
-            weights_.shared->output_norm, {.ternary = false, .blocks = is_block(head)}, i, ws);
+            weights_.shared->output_norm, {.ternary = false, .blocks = blocks}, i, ws);
   });
-  const Activations in{ws.normed.data(), ws.widest, nullptr, 0, nullptr, nullptr, n, ws.blocks(n)};
+  return {ws.normed.data(), ws.widest, nullptr, 0, nullptr, nullptr, n, ws.blocks(n)};
+}
+
+void Transformer::apply_head(const Activations& in, Workspace& ws) const {
   const auto apply = [&](const auto& w) {
     pool_.parallel_rows(w.rows(), w.row_block(), [&](std::int64_t begin, std::int64_t end) {
       w.apply(in, nullptr, ws.logits.data(), w.rows(), begin, end);
     });
   };
-  std::visit(apply, head);
+  std::visit(apply, weights_.shared->head());
+}
+
+void Transformer::logits(std::span<const std::int64_t> wanted, Workspace& ws) const {
+  PhaseLaps laps(ws.phases);
+  apply_head(prepare_head(wanted, is_block(weights_.shared->head()), ws), ws);
+  laps.charge(Phase::kHead);
+}
+
+void Transformer::best(std::span<const std::int64_t> wanted, Workspace& ws) const {
+  PhaseLaps laps(ws.phases);
+  const Embedding& head = weights_.shared->head();
+  const GreedyHead* greedy = weights_.shared->greedy_head.get();
+  const Activations in = prepare_head(wanted, is_block(head) || greedy != nullptr, ws);
+  if (greedy == nullptr || !greedy->find(std::get<HalfLinear>(head), in, pool_, ws.greedy,
+                                         ws.logits.data(), ws.best.data())) {
+    apply_head(in, ws);
+    for_tokens(in.tokens, [&](std::int64_t i) {
+      const auto vocab = static_cast<std::size_t>(config_.vocab);
+      const auto at = static_cast<std::size_t>(i);
+      const auto logits = std::as_const(ws.logits).span().subspan(at * vocab, vocab);
+      if (!table_.vector.all_finite(logits.data(), config_.vocab)) ws.finite[at] = false;
+      ws.best[at] = argmax(logits);
+    });
+  }
   laps.charge(Phase::kHead);
 }
 

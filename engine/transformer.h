@@ -38,6 +38,11 @@ class Transformer {
   // in ws.logits. Afterwards ws.finite is that of the wanted rows, in their order.
   void logits(std::span<const std::int64_t> wanted, Workspace& ws) const;
 
+  // The token of the largest logit of each of those rows, the first one on ties, in ws.best. With a
+  // greedy head not all logits are made. Afterwards ws.finite says of the wanted rows, in their
+  // order, whether input and logits were finite; ws.logits is scratch.
+  void best(std::span<const std::int64_t> wanted, Workspace& ws) const;
+
  private:
   struct Job {
     const Linear* w;
@@ -66,6 +71,8 @@ class Transformer {
   // Row t of ws.normed = rms_norm(x), or x itself without weights; quantised too as `reads` says.
   void prepare(const float* x, std::int64_t width, std::span<const float> norm, Reads reads,
                std::int64_t t, Workspace& ws) const;
+  Activations prepare_head(std::span<const std::int64_t> wanted, bool blocks, Workspace& ws) const;
+  void apply_head(const Activations& in, Workspace& ws) const;
   template <std::size_t N>
   void apply(const Job (&jobs)[N], std::int64_t n, Workspace& ws) const;
   template <class F>

@@ -14,6 +14,7 @@ const char* name(HeadType type) noexcept;  // "stored", "q8_0", "q6_k"
 struct WeightChoices {
   HeadType head = HeadType::kStored;
   TernaryBits ternary_bits = TernaryBits::k2;
+  bool greedy_head = false;
 };
 
 // Linear layers of the twin of a ternary model. Every type holds its trits exactly.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "engine/greedy_head.h"
 #include "engine/model_config.h"
 #include "engine/phase_times.h"
 #include "kernels/aligned_buffer.h"
@@ -53,6 +54,8 @@ struct Workspace {
   Buffer<float> scores;             // (threads, kMaxQueries, scores_stride): attention scores
   Buffer<float> partial;            // (threads, kMaxQueries, head_dim)
   Buffer<float> logits;             // (logit_rows, vocab)
+  Buffer<int> best;                 // (logit_rows): tokens of the largest logits
+  GreedyScratch greedy;             // empty without a greedy head
   Buffer<bool> finite;              // (tokens): false once a linear layer's input was not finite
   PhaseTimes* phases = nullptr;     // where the passes charge their time; null: nowhere
 
@@ -82,7 +85,13 @@ struct Workspace {
         scores(size(threads, kMaxQueries * scores_stride)),
         partial(size(threads, kMaxQueries * round_up(c.head_dim, 16))),
         logits(size(logit_rows, c.vocab)),
+        best(size(logit_rows, 1)),
         finite(size(tokens, 1)) {}
+
+  // For searches in `head`; before the first pass.
+  void prepare_greedy(const GreedyHead& head, std::int64_t threads) {
+    greedy = GreedyScratch(logit_rows, head.panels(), head.cols(), threads);
+  }
 
   // The rows of `normed` quantised in blocks.
   kernels::BlockBatch blocks(std::int64_t n) const noexcept {

@@ -84,6 +84,7 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
                  "types), a list of them (f16,bf16), none, or another model [auto]")
       ->type_name("MODEL");
   app.add_option("--head", raw.head, kHeadHelp)->type_name("TYPE");
+  app.add_flag("--greedy-head", options.model.greedy_head, kGreedyHeadHelp);
   app.add_flag("--quick", options.quick, "a first look in about two minutes; -m is optional");
   app.add_option("--db", options.db, "the store of results")->type_name("PATH");
   app.add_flag("--record", options.print_record,
@@ -283,6 +284,7 @@ std::optional<BenchOptions> parse_bench_options(const std::vector<std::string>& 
   kernels_row(options.kernels);
   options.model.ternary_bits = parse_ternary_bits(raw.ternary_bits);
   options.model.head = parse_head(raw.head);
+  check_greedy_head(options.model.greedy_head, options.model.head);
 
   raw.models = words(raw.models);
   options.model_given = !raw.models.empty();

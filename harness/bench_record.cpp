@@ -86,6 +86,7 @@ json subject_part(const RecordedSubject& subject, bool derived) {
     part["ternary_layout"] = ternary_layout(*facts.ternary_layout);
   }
   if (facts.head != engine::HeadType::kStored) part["head"] = name(facts.head);
+  if (facts.greedy_head) part["greedy_head"] = true;
   if (derived) part["derived_from"] = derivation(facts.weight_types);
   if (facts.container == "synthetic") part["seed"] = engine::kSyntheticSeed;
   if (subject.files != nullptr) {

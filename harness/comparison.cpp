@@ -77,6 +77,10 @@ void add_differences(const SideFacts& a, const SideFacts& b, std::vector<std::st
   if (a.ternary_bits > 0 && b.ternary_bits > 0) {
     note("bits of a ternary weight", a.ternary_bits, b.ternary_bits);
   }
+  const auto head = [](const SideFacts& side) {
+    return side.greedy_head ? "searched" : "complete";
+  };
+  note("output heads in decoding", std::string_view(head(a)), std::string_view(head(b)));
   note("batch sizes", a.batch, b.batch);
   note("ubatch sizes", a.ubatch, b.ubatch);
   note("types of the K cache", a.type_k, b.type_k);

@@ -211,6 +211,11 @@ engine::HeadType parse_head(const std::string& text) {
   throw Error(fmt::format("--head: expected stored, q8_0 or q6_k, got \"{}\"", text));
 }
 
+void check_greedy_head(bool greedy_head, engine::HeadType head) {
+  if (!greedy_head || head == engine::HeadType::kStored) return;
+  throw Error(fmt::format("--greedy-head: expected a head as stored, got --head {}", name(head)));
+}
+
 const char* name(kernels::CacheType type) noexcept {
   return type == kernels::CacheType::kF16 ? "f16" : "f32";
 }

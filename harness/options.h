@@ -45,4 +45,11 @@ inline constexpr const char* kHeadHelp =
     "q6_k";
 engine::HeadType parse_head(const std::string& text);
 
+inline constexpr const char* kGreedyHeadHelp =
+    "Decode through a Q8_0 copy of a float head that brackets every logit: the same tokens for "
+    "about "
+    "half the reading, and memory for the copy";
+// Throws Error where both are asked for: a requantised head has no float weights to fall back on.
+void check_greedy_head(bool greedy_head, engine::HeadType head);
+
 }  // namespace tern::harness

@@ -73,6 +73,7 @@ std::vector<SubjectFacts> subject_facts(const Record& record) {
       subject.ternary_bits = number_at<double>(part["ternary_layout"], "bits");
       subject.why_ternary_bits = text_at(part["ternary_layout"], "why");
     }
+    subject.greedy_head = part.value("greedy_head", json()) == json(true);
     subjects.push_back(std::move(subject));
   }
   return subjects;

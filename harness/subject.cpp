@@ -81,7 +81,11 @@ void EngineSubject::step(std::int64_t index, int sequences) {
     rows[static_cast<std::size_t>(s)] = {
         s, seeded_token(kTokenSeed, index + s * kSequenceStream, vocab)};
   }
-  session_.step(rows, [](std::int64_t, std::span<const float>) {});
+  if (decoding() == engine::Answer::kToken) {
+    session_.step_greedy(rows, [](std::int64_t, int) {});
+  } else {
+    session_.step(rows, [](std::int64_t, std::span<const float>) {});
+  }
 }
 
 // Behind the verification prompt in sequence 0: `token` evaluated in all sequences together must
@@ -104,6 +108,22 @@ void EngineSubject::check_together(int token) {
   session_.truncate(kVerifyPrompt);
 }
 
+engine::Answer EngineSubject::decoding() const noexcept {
+  return session_.model().facts().greedy_head ? engine::Answer::kToken : engine::Answer::kLogits;
+}
+
+// Sequence 0 has just evaluated `token`, and the largest of its logits is that of `best`: a search
+// must find the same.
+void EngineSubject::check_search(int token, int best) {
+  if (decoding() != engine::Answer::kToken) return;
+  session_.truncate(session_.position() - 1);
+  const int found = session_.decode_greedy(token);
+  if (found == best) return;
+  throw Error(fmt::format("the greedy head of {} is wrong: expected token {}, got {}",
+                          session_.model().facts().spec, best, found),
+              1);
+}
+
 std::string EngineSubject::verify() {
   session_.truncate(0);
   filled_ = 0;
@@ -115,9 +135,11 @@ std::string EngineSubject::verify() {
   check_together(next);
   for (int i = 0; i < kVerifySteps; ++i) {
     check_stop();
-    logits = session_.decode(next);
+    const int token = next;
+    logits = session_.decode(token);
     hash = engine::hash_logits(logits, hash);
     next = engine::argmax(logits);
+    check_search(token, next);
   }
   session_.truncate(0);
   return fmt::format("{:016x}", hash);
@@ -171,7 +193,7 @@ std::int64_t EngineSubject::bytes_moved(const TestCase& test) const {
   std::vector<std::int64_t> positions(static_cast<std::size_t>(test.sequences));
   for (int i = 0; i < test.gen; ++i) {
     std::fill(positions.begin(), positions.end(), std::int64_t{test.depth} + test.prompt + i);
-    bytes += session_.bytes_per_step(positions);
+    bytes += session_.bytes_per_step(positions, decoding());
   }
   return bytes;
 }
@@ -180,10 +202,11 @@ std::int64_t EngineSubject::bytes_moved(const TestCase& test) const {
 engine::Operations EngineSubject::operations(const TestCase& test) const {
   const engine::Operations layers = session_.layer_operations();
   const engine::Operations head = session_.head_operations();
-  const std::int64_t heads =
-      test.sequences * ((test.prompt + options_.batch - 1) / options_.batch + test.gen);
-  return {test.tokens() * layers.int8 + heads * head.int8,
-          test.tokens() * layers.fp32 + heads * head.fp32};
+  const engine::Operations decoded = session_.head_operations(decoding());
+  const std::int64_t heads = test.sequences * ((test.prompt + options_.batch - 1) / options_.batch);
+  const std::int64_t steps = std::int64_t{test.sequences} * test.gen;
+  return {test.tokens() * layers.int8 + heads * head.int8 + steps * decoded.int8,
+          test.tokens() * layers.fp32 + heads * head.fp32 + steps * decoded.fp32};
 }
 
 }  // namespace tern::harness

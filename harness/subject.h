@@ -85,6 +85,8 @@ class EngineSubject final : public Subject {
   void evaluate_prompt(std::int64_t first, std::int64_t count, int sequence);
   void step(std::int64_t index, int sequences);
   void check_together(int token);
+  void check_search(int token, int best);
+  engine::Answer decoding() const noexcept;
   void check_stop() const;
 
   std::string name_;

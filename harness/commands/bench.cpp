@@ -359,7 +359,7 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
     facts.push_back({subject.name, model.spec, model.description, model.bytes, model.parameters,
                      model.container != "synthetic",
                      layout.has_value() ? engine::bits_per_weight(layout->bits) : 0,
-                     layout.has_value() ? layout->why : ""});
+                     layout.has_value() ? layout->why : "", model.greedy_head});
   }
   add_trials(report_, run_facts(configuration), facts, options_.tests, outcome.trials);
   add_phases(report_, record_->id(), phases);

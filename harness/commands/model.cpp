@@ -36,6 +36,7 @@ struct RunOptions {
   std::string head = "stored";
   int batch = 512;
   bool twin = false;
+  bool greedy_head = false;  // of generate only
 };
 
 void add_run_options(CLI::App& app, RunOptions& o) {
@@ -77,9 +78,10 @@ class Runner {
         options_{positions, parse_cache_type(o.cache_k, "--cache-type-k"),
                  parse_cache_type(o.cache_v, "--cache-type-v"), check_batch(o.batch)},
         pool_({.threads = parse_threads(o.threads)}),
-        model_(engine::Model::load(
-            o.model, table_, pool_,
-            {.head = parse_head(o.head), .ternary_bits = parse_ternary_bits(o.ternary_bits)})) {
+        model_(engine::Model::load(o.model, table_, pool_,
+                                   {.head = parse_head(o.head),
+                                    .ternary_bits = parse_ternary_bits(o.ternary_bits),
+                                    .greedy_head = o.greedy_head})) {
     if (o.twin) model_ = engine::Model::half_twin(*model_, pool_);
     if (positions > model_->config().context) {
       throw Error(fmt::format("model {}: expected at most {} positions (its context), got {}",
@@ -151,6 +153,7 @@ bool read_generate_options(const std::vector<std::string>& args, GenerateOptions
   app.add_option("-p,--prompt", o.prompt, "Text to continue; special tokens in it count as such");
   app.add_option("--tokenizer", o.tokenizer,
                  "GGUF vocabulary, tokenizer.json or tiktoken ranks, instead of the model's");
+  app.add_flag("--greedy-head", o.run.greedy_head, kGreedyHeadHelp);
   app.add_option("-n,--n-predict", o.count, "New tokens, at most");
   app.add_option("--temp", o.temperature, "Temperature; only 0 (greedy) is supported");
   app.add_flag("--ids", o.ids, "Print the new token ids as a JSON array, not the text");
@@ -158,6 +161,7 @@ bool read_generate_options(const std::vector<std::string>& args, GenerateOptions
   if (!parse_command(app, args)) return false;
   if (o.temperature != 0)
     throw Error(fmt::format("--temp: expected 0 (greedy), got {}", o.temperature));
+  check_greedy_head(o.run.greedy_head, parse_head(o.run.head));
   if (o.count < 1) throw Error(fmt::format("-n: expected at least 1, got {}", o.count));
   o.has_prompt = app.count("--prompt") > 0;
   if (o.has_prompt == (app.count("--tokens") > 0)) {
@@ -178,7 +182,7 @@ void generate(engine::Session& session, const std::vector<int>& prompt, const Ge
   for (int made = 1;; ++made) {
     out(next);
     if (made == o.count || (ends(next) && !o.ignore_eos)) return;
-    next = engine::argmax(session.decode(next));
+    next = session.decode_greedy(next);
   }
 }
 

@@ -26,6 +26,7 @@ struct SubjectFacts {
   bool mapped = false;      // read from a file (llama-bench's load_mode)
   double ternary_bits = 0;  // of a ternary weight in memory; 0: none, or the record does not say
   std::string why_ternary_bits;  // how they came to be so many
+  bool greedy_head = false;      // decoding searches the largest logit, through a copy of the head
 };
 
 // What the rows of one configuration share.

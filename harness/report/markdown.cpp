@@ -211,6 +211,13 @@ std::vector<std::string> footnotes(const BenchReport& report) {
                                   row.subject.why_ternary_bits, row.subject.model));
     }
   }
+  for (const BenchRow& row : report.rows) {
+    if (row.subject.greedy_head) {
+      add_once(lines,
+               "greedy head: decoding searches the largest logit through a Q8_0 copy of the head, "
+               "which finds the same token");
+    }
+  }
   for (const std::string& note : report.notes) add_once(lines, "note: " + note);
   return lines;
 }

@@ -300,6 +300,26 @@ class Bench(TernTest):
             heads.append([subject.get("head") for subject in record["subjects"]])
         self.assertCountEqual(heads, [["q6_k", "q6_k"], [None, None]])
 
+    def test_a_greedy_head_decodes_the_same_tokens_from_fewer_bytes(self):
+        fast = json.loads(self.bench(*TINY, "-npl", "1,2", "--greedy-head", "-o", "json"))
+        full = json.loads(self.bench(*TINY, "-npl", "1,2", "-o", "json"))
+        for ours, theirs in zip(fast, full):
+            self.assertEqual(ours["tern"]["logits_hash"], theirs["tern"]["logits_hash"])
+            self.assertEqual(ours["model_type"], theirs["model_type"])
+            self.assertTrue(ours["tern"]["greedy_head"])
+            self.assertNotIn("greedy_head", theirs["tern"])
+            check = self.assertLess if ours["n_gen"] else self.assertEqual
+            check(ours["tern"]["bytes_per_token"], theirs["tern"]["bytes_per_token"])
+        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
+            validator = jsonschema.Draft7Validator(json.load(file))
+        first, second = self.records()
+        self.assertEqual([error.message for error in validator.iter_errors(first)], [])
+        self.assertEqual({subject.get("greedy_head") for subject in first["subjects"]}, {True})
+        # The same models, so the two runs compare; what differs is said.
+        text = self.run_ok("compare", first["id"], second["id"], "--unpaired", "--db", self.db)
+        self.assertIn("output heads in decoding differ: searched in A, complete in B", text)
+        self.assertIn("greedy head: decoding searches", self.bench(*TINY, "--greedy-head"))
+
     def test_other_formats_hold_the_same_rows(self):
         result = tern("bench", *TINY, "-o", "sql", "-oe", "csv", "--baseline", "none", "--db", self.db, env=self.env)
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -331,7 +351,7 @@ class Bench(TernTest):
     def test_bad_input_is_refused_before_anything_is_written(self):
         for bad in (("-t", "0"), ("-p", "-5"), ("-o", "yaml"), ("-ngl", "1"), ("--kernels", "quantum"),
                     ("-m", "synth:none"), ("-m", self.path("none.gguf")), ("-p", "0", "-n", "0"), ("-b", "x"),
-                    ("--ternary-bits", "1.58"), ("--head", "f16"), ("--baseline", "f16,f16"),
+                    ("--ternary-bits", "1.58"), ("--head", "f16"), ("--head", "q8_0", "--greedy-head"), ("--baseline", "f16,f16"),
                     ("--baseline", "none,f16"), ("--baseline", "f16,"), ("--baseline", "auto,bf16"),
                     ("--baseline", "f16,synth:tiny")):
             with self.subTest(bad):
