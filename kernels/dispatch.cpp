@@ -7,8 +7,8 @@ namespace {
 // families borrows the others from the row below it.
 constinit const KernelTable kTables[] = {
 #if defined(__x86_64__)
-    {"amx", Feature::kAmxInt8, amx::kTernary, amx::kTernaryDense, avx512::kHalf,
-     avx512vnni::kBlock, avx512::kQuantize, avx512::kVector, avx512::kAttention},
+    {"amx", Feature::kAmxInt8, amx::kTernary, amx::kTernaryDense, avx512::kHalf, avx512vnni::kBlock,
+     avx512::kQuantize, avx512::kVector, avx512::kAttention},
     {"avx512vbmi", Feature::kAvx512Vbmi, avx512vnni::kTernary, avx512vbmi::kTernaryDense,
      avx512::kHalf, avx512vnni::kBlock, avx512::kQuantize, avx512::kVector, avx512::kAttention},
     {"avx512vnni", Feature::kAvx512Vnni, avx512vnni::kTernary, scalar::kTernaryDense, avx512::kHalf,
