@@ -60,6 +60,8 @@ RunFacts run_facts(const Record& record) {
   return run;
 }
 
+}  // namespace
+
 std::vector<SubjectFacts> subject_facts(const Record& record) {
   std::vector<SubjectFacts> subjects;
   for (const json& part : record.document().at("subjects")) {
@@ -69,6 +71,8 @@ std::vector<SubjectFacts> subject_facts(const Record& record) {
     subject.description = text_at(part, "description");
     subject.bytes = number_at<std::int64_t>(part, "bytes");
     subject.parameters = number_at<std::int64_t>(part, "parameters");
+    const std::string container = text_at(part, "container");
+    subject.mapped = !container.empty() && container != "synthetic";
     if (part.contains("ternary_layout")) {
       subject.ternary_bits = number_at<double>(part["ternary_layout"], "bits");
       subject.why_ternary_bits = text_at(part["ternary_layout"], "why");
@@ -78,8 +82,6 @@ std::vector<SubjectFacts> subject_facts(const Record& record) {
   }
   return subjects;
 }
-
-}  // namespace
 
 std::optional<TestCase> parse_test_name(const std::string& name) {
   std::string_view rest = name;

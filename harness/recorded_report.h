@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "harness/record.h"
 #include "harness/report/bench_report.h"
@@ -13,6 +14,9 @@ namespace tern::harness {
 // "pp512", "tg128", "pp512+tg128", each with " @ d512" or without; nullopt for another program's
 // name.
 std::optional<TestCase> parse_test_name(const std::string& name);
+
+// What the rows of a report say of the record's subjects.
+std::vector<SubjectFacts> subject_facts(const Record& record);
 
 // The tests of the record's trials in the order they ran. Trials whose test has another name are
 // left out; a note of the report says so.

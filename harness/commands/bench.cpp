@@ -28,6 +28,7 @@
 #include "harness/progress.h"
 #include "harness/quick.h"
 #include "harness/record_store.h"
+#include "harness/recorded_report.h"
 
 namespace tern::harness {
 
@@ -352,16 +353,8 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
                 limits_by_threads(configuration.threads));
   finish_record(outcome);
 
-  std::vector<SubjectFacts> facts;
-  for (const RecordedSubject& subject : recorded_subjects()) {
-    const engine::ModelFacts& model = subject.model->facts();
-    const std::optional<engine::TernaryLayout>& layout = model.ternary_layout;
-    facts.push_back({subject.name, model.spec, model.description, model.bytes, model.parameters,
-                     model.container != "synthetic",
-                     layout.has_value() ? engine::bits_per_weight(layout->bits) : 0,
-                     layout.has_value() ? layout->why : "", model.greedy_head});
-  }
-  add_trials(report_, run_facts(configuration), facts, options_.tests, outcome.trials);
+  add_trials(report_, run_facts(configuration), subject_facts(*record_), options_.tests,
+             outcome.trials);
   add_phases(report_, record_->id(), phases);
   records_.push_back(*record_);
 }

@@ -28,6 +28,11 @@ class Bench(TernTest):
     def records(self):
         return [json.loads(line) for line in self.run_ok("store", "export", "--db", self.db).splitlines()]
 
+    def assert_valid(self, record):
+        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
+            validator = jsonschema.Draft7Validator(json.load(file))
+        self.assertEqual([error.message for error in validator.iter_errors(record)], [])
+
     def test_rows_of_both_subjects_on_one_and_two_threads(self):
         rows = json.loads(self.bench(*TINY, "-pg", "8,2", "-t", "1,2", "-o", "json"))
         self.assertEqual(len(rows), 2 * 3 * 2)
@@ -57,9 +62,7 @@ class Bench(TernTest):
 
     def test_the_record_is_valid_and_the_stored_one(self):
         record = json.loads(self.bench(*TINY, "-d", "8", "--phases", "--roofline", "-o", "json", "--record"))
-        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
-            validator = jsonschema.Draft7Validator(json.load(file))
-        self.assertEqual([error.message for error in validator.iter_errors(record)], [])
+        self.assert_valid(record)
         self.assertEqual(record["status"], "ok")
         self.assertEqual([subject["name"] for subject in record["subjects"]], ["ternary", "baseline"])
         order = [(trial["test"], trial["subject"]) for trial in record["trials"]]
@@ -111,12 +114,10 @@ class Bench(TernTest):
 
     def test_ternary_weights_of_either_size_give_one_answer(self):
         tiny = ("-m", "synth:tiny", "-p", "0", "-n", "2", "-r", "1", "-o", "json", "--record")
-        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
-            validator = jsonschema.Draft7Validator(json.load(file))
         ids, bytes_moved, hashes = {}, {}, set()
         for bits in ("2", "1.6", "auto"):
             record = json.loads(self.bench(*tiny, "--ternary-bits", bits))
-            self.assertEqual([error.message for error in validator.iter_errors(record)], [])
+            self.assert_valid(record)
             ternary, baseline = record["subjects"]
             layout = ternary["ternary_layout"]
             self.assertIn(layout["bits"], (2, 1.6) if bits == "auto" else (float(bits),))
@@ -156,9 +157,7 @@ class Bench(TernTest):
         self.assertEqual(len(set(sizes)), 3)
 
     def check_schema(self, record):
-        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
-            validator = jsonschema.Draft7Validator(json.load(file))
-        self.assertEqual([error.message for error in validator.iter_errors(record)], [])
+        self.assert_valid(record)
 
     def test_several_baselines_in_one_run(self):
         several = ("--baseline", "f16,bf16,q8_0")
@@ -292,11 +291,9 @@ class Bench(TernTest):
         self.assertLess(rows[0]["model_size"], stored[0]["model_size"])
         self.assertTrue({row["tern"]["logits_hash"] for row in rows}.isdisjoint(
             {row["tern"]["logits_hash"] for row in stored}))
-        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
-            validator = jsonschema.Draft7Validator(json.load(file))
         heads = []
         for record in self.records():
-            self.assertEqual([error.message for error in validator.iter_errors(record)], [])
+            self.assert_valid(record)
             heads.append([subject.get("head") for subject in record["subjects"]])
         self.assertCountEqual(heads, [["q6_k", "q6_k"], [None, None]])
 
@@ -310,10 +307,8 @@ class Bench(TernTest):
             self.assertNotIn("greedy_head", theirs["tern"])
             check = self.assertLess if ours["n_gen"] else self.assertEqual
             check(ours["tern"]["bytes_per_token"], theirs["tern"]["bytes_per_token"])
-        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
-            validator = jsonschema.Draft7Validator(json.load(file))
         first, second = self.records()
-        self.assertEqual([error.message for error in validator.iter_errors(first)], [])
+        self.assert_valid(first)
         self.assertEqual({subject.get("greedy_head") for subject in first["subjects"]}, {True})
         # The same models, so the two runs compare; what differs is said.
         text = self.run_ok("compare", first["id"], second["id"], "--unpaired", "--db", self.db)
@@ -351,7 +346,8 @@ class Bench(TernTest):
     def test_bad_input_is_refused_before_anything_is_written(self):
         for bad in (("-t", "0"), ("-p", "-5"), ("-o", "yaml"), ("-ngl", "1"), ("--kernels", "quantum"),
                     ("-m", "synth:none"), ("-m", self.path("none.gguf")), ("-p", "0", "-n", "0"), ("-b", "x"),
-                    ("--ternary-bits", "1.58"), ("--head", "f16"), ("--head", "q8_0", "--greedy-head"), ("--baseline", "f16,f16"),
+                    ("--ternary-bits", "1.58"), ("--head", "f16"), ("--head", "q8_0", "--greedy-head"),
+                    ("--baseline", "f16,f16"),
                     ("--baseline", "none,f16"), ("--baseline", "f16,"), ("--baseline", "auto,bf16"),
                     ("--baseline", "f16,synth:tiny")):
             with self.subTest(bad):
