@@ -8,12 +8,10 @@ constexpr std::int64_t kTileCols = 64;
 constexpr std::int64_t kTileBytes = kTileRows * kTileCols;
 constexpr std::int64_t kTileLines = kTileCols / kTernaryLineCols;
 
-// Tiles 0 to 3 are sums. Two tiles of tokens and two of rows, or one of tokens and four of rows:
-// four independent chains hide the latency of a product (52 cycles; a new one may begin every 16),
-// and two loads a product hardly keep up with it already.
+// Four tiles of sums, from two tiles of tokens and two of rows: two loads a product hardly keep up
+// with the multiplier, and with one of each there would be four.
 constexpr std::int64_t kGroupTokens = 2 * kTileRows;
-constexpr int kMostBlocks = 4;
-constexpr std::int64_t kSumsStride = kMostBlocks * kTernaryRowBlock;
+constexpr std::int64_t kPairRows = 2 * kTernaryRowBlock;
 
 constexpr std::int64_t lesser(std::int64_t a, std::int64_t b) noexcept { return a < b ? a : b; }
 
@@ -31,25 +29,16 @@ struct alignas(64) TileConfig {
 };
 static_assert(sizeof(TileConfig) == 64);
 
-// For at most kGroupTokens tokens. Of more than kTileRows: tiles 0 and 1 are sums of the first
-// kTileRows, 2 and 3 of the others, 4 and 5 their activations, 6 and 7 codes. Else: 0 to 3 sums, 4
-// activations, 5 to 7 codes.
+// For at most kGroupTokens tokens. Tiles 0 to 3 are sums (two of tokens x two of rows), 4 and 5
+// activations, 6 and 7 codes.
 void configure(std::int64_t tokens) noexcept {
   TileConfig config;
   const std::int64_t first = lesser(tokens, kTileRows);
   const std::int64_t second = tokens - first;
-  const bool two = second > 0;
-  const std::int64_t rows[8] = {first,
-                                first,
-                                two ? second : first,
-                                two ? second : first,
-                                first,
-                                two ? second : kTileRows,
-                                kTileRows,
-                                kTileRows};
+  const std::int64_t rows[8] = {first, first, second, second, first, second, kTileRows, kTileRows};
   for (int i = 0; i < 8; ++i) {
     config.rows[i] = static_cast<std::uint8_t>(rows[i]);
-    config.row_bytes[i] = std::uint16_t{kTileCols};
+    config.row_bytes[i] = rows[i] > 0 ? std::uint16_t{kTileCols} : std::uint16_t{0};
   }
   _tile_loadconfig(&config);
 }
@@ -92,8 +81,8 @@ template <int A, int B>
 void zero_sums() noexcept {
   _tile_zero(0);
   if constexpr (B > 1) _tile_zero(1);
-  if constexpr (A > 1 || B > 2) _tile_zero(2);
-  if constexpr (A > 1 ? B > 1 : B > 3) _tile_zero(3);
+  if constexpr (A > 1) _tile_zero(2);
+  if constexpr (A > 1 && B > 1) _tile_zero(3);
 }
 
 template <int A, int B>
@@ -101,8 +90,6 @@ void load_sums(const void* from, std::int64_t stride) noexcept {
   const auto* in = static_cast<const char*>(from);
   _tile_loadd(0, in, stride);
   if constexpr (B > 1) _tile_loadd(1, in + 64, stride);
-  if constexpr (A == 1 && B > 2) _tile_loadd(2, in + 128, stride);
-  if constexpr (A == 1 && B > 3) _tile_loadd(3, in + 192, stride);
   if constexpr (A > 1) _tile_loadd(2, in + kTileRows * stride, stride);
   if constexpr (A > 1 && B > 1) _tile_loadd(3, in + kTileRows * stride + 64, stride);
 }
@@ -112,19 +99,16 @@ void store_sums(void* to, std::int64_t stride) noexcept {
   auto* out = static_cast<char*>(to);
   _tile_stored(0, out, stride);
   if constexpr (B > 1) _tile_stored(1, out + 64, stride);
-  if constexpr (A == 1 && B > 2) _tile_stored(2, out + 128, stride);
-  if constexpr (A == 1 && B > 3) _tile_stored(3, out + 192, stride);
   if constexpr (A > 1) _tile_stored(2, out + kTileRows * stride, stride);
   if constexpr (A > 1 && B > 1) _tile_stored(3, out + kTileRows * stride + 64, stride);
 }
 
-// Adds `tiles` tiles of columns to the sums. a_next: bytes from a tile of activations to that of
-// the next 16 tokens; b_next: from codes of a tile of columns to those of the next.
+// Adds `tiles` tiles of columns to the sums. TILELOADDT1 leaves the codes in L1, which serve all
+// tokens of a block; activations stream past them from L2.
 template <int A, int B>
-void multiply(const std::int8_t* a, std::int64_t a_next, const std::uint8_t* b, std::int64_t b_next,
-              std::int64_t tiles) noexcept {
-  static_assert(A == 1 ? B <= kMostBlocks : A == 2 && B <= 2);
-  for (std::int64_t k = 0; k < tiles; ++k, a += kTileBytes, b += b_next) {
+void multiply(const std::int8_t* a, const std::uint8_t* b, std::int64_t tiles) noexcept {
+  const std::int64_t a_next = tiles * kTileBytes;  // the next 16 tokens
+  for (std::int64_t k = 0; k < tiles; ++k, a += kTileBytes, b += B * kTileBytes) {
     _tile_loadd(6, b, kTileCols);
     _tile_stream_loadd(4, a, kTileCols);
     _tile_dpbsud(0, 4, 6);
@@ -136,14 +120,6 @@ void multiply(const std::int8_t* a, std::int64_t a_next, const std::uint8_t* b, 
       _tile_stream_loadd(5, a + a_next, kTileCols);
       _tile_dpbsud(2, 5, 6);
       if constexpr (B > 1) _tile_dpbsud(3, 5, 7);
-    }
-    if constexpr (A == 1 && B > 2) {
-      _tile_loadd(5, b + 2 * kTileBytes, kTileCols);
-      _tile_dpbsud(2, 4, 5);
-    }
-    if constexpr (A == 1 && B > 3) {
-      _tile_loadd(6, b + 3 * kTileBytes, kTileCols);
-      _tile_dpbsud(3, 4, 6);
     }
   }
 }
@@ -176,13 +152,13 @@ void end_sums(const Outputs& out) noexcept {
     store_sums<A, B>(out.y, out.y_bytes());
     return;
   }
-  alignas(64) std::int32_t c[A * kTileRows * kSumsStride];
-  store_sums<A, B>(c, kSumsStride * std::int64_t{sizeof(std::int32_t)});
+  alignas(64) std::int32_t c[A * kTileRows * kPairRows];
+  store_sums<A, B>(c, kPairRows * std::int64_t{sizeof(std::int32_t)});
   for (std::int64_t t = 0; t < out.tokens; ++t) {
     const __m512i sum = _mm512_set1_epi32(out.sums[t]);
     const __m512 scale = _mm512_set1_ps(out.scales[t]);
     for (int i = 0; i < B; ++i) {
-      const __m512i dot = _mm512_load_si512(c + t * kSumsStride + i * kTernaryRowBlock);
+      const __m512i dot = _mm512_load_si512(c + t * kPairRows + i * kTernaryRowBlock);
       _mm512_storeu_ps(out.y + t * out.y_stride + i * kTernaryRowBlock,
                        _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(dot, sum)), scale));
     }

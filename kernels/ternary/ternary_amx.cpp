@@ -27,9 +27,6 @@ namespace {
 // Fewer tokens leave so much of a tile empty that the vector kernel is faster.
 constexpr std::int64_t kFewestTokens = 16;
 
-// Activations gathered at a time: part of L2.
-constexpr std::int64_t kGatheredBytes = std::int64_t{512} * 1024;
-
 // How lines of a row block in layout t2 become codes. A unit is what stored bytes and tiles divide.
 struct T2 {
   static constexpr std::int64_t kUnitLines = kTileLines;
@@ -114,20 +111,18 @@ void expand_blocks(const L& layout, const Job& job, const Chunk& chunk, std::int
   }
 }
 
-// ---- many tokens
-// ---------------------------------------------------------------------------------
-
 // Codes of two row blocks and at most this many lines, 40 KiB, most of L1, are unpacked once for
 // all tokens of a block. Between chunks the sums wait in y, so few chunks are best, and alike ones.
-constexpr std::int64_t kManyTokens = 512;
-constexpr std::int64_t kManyLines = 80;
-constexpr std::int64_t kManyBytes = kManyTokens * kManyLines * kTernaryLineCols;  // part of L2
+constexpr std::int64_t kBlockTokens = 512;
+constexpr std::int64_t kChunkLines = 80;
+constexpr std::int64_t kGatheredBytes =
+    kBlockTokens * kChunkLines * kTernaryLineCols;  // part of L2
 
 // Lines of every chunk but the last.
 template <class L>
 std::int64_t chunk_lines(std::int64_t lines) noexcept {
-  static_assert(kManyLines % L::kUnitLines == 0);
-  const std::int64_t chunks = (lines + kManyLines - 1) / kManyLines;
+  static_assert(kChunkLines % L::kUnitLines == 0);
+  const std::int64_t chunks = (lines + kChunkLines - 1) / kChunkLines;
   return (lines + chunks * L::kUnitLines - 1) / (chunks * L::kUnitLines) * L::kUnitLines;
 }
 
@@ -135,7 +130,7 @@ template <int A, int B>
 void multiply_group(const std::int8_t* a, const std::uint8_t* codes, std::int64_t tiles,
                     const Outputs& out) noexcept {
   begin_sums<A, B>(out);
-  multiply<A, B>(a, tiles * kTileBytes, codes, B * kTileBytes, tiles);
+  multiply<A, B>(a, codes, tiles);
   end_sums<A, B>(out);
 }
 
@@ -162,18 +157,19 @@ void multiply_groups(const std::int8_t* a, const std::uint8_t* codes, std::int64
 }
 
 template <class L>
-void gemm_many(const L& layout, const Job& job) noexcept {
-  alignas(64) std::int8_t a[kManyBytes];
-  alignas(64) std::uint8_t codes[2 * kManyLines / kTileLines * kTileBytes];
+void gemm_block(const L& layout, const Job& job) noexcept {
+  alignas(64) std::int8_t a[kGatheredBytes];
+  alignas(64) std::uint8_t codes[2 * kChunkLines / kTileLines * kTileBytes];
   // One configuration serves all groups where they are all alike.
-  const bool alike = job.out.tokens % kGroupTokens == 0;
-  if (alike) configure(kGroupTokens);
+  const std::int64_t first = lesser(job.out.tokens, kGroupTokens);
+  const bool alike = job.out.tokens % first == 0;
+  if (alike) configure(first);
   const std::int64_t most = chunk_lines<L>(job.lines);
   for (std::int64_t line = 0; line < job.lines; line += most) {
     const Chunk chunk{line, lesser(job.lines - line, most)};
     const std::int64_t tiles = tiles_of(chunk.count);
     gather(job.q + line * kTernaryLineCols, job.q_stride, job.out.tokens, tiles, a);
-    for (std::int64_t row = job.begin; row < job.end; row += 2 * kTernaryRowBlock) {
+    for (std::int64_t row = job.begin; row < job.end; row += kPairRows) {
       const Outputs out = outputs_at(job, chunk, row);
       if (job.end - row > kTernaryRowBlock) {
         expand_blocks<2>(layout, job, chunk, row, 2 * job.block_bytes, codes);
@@ -186,74 +182,6 @@ void gemm_many(const L& layout, const Job& job) noexcept {
   }
 }
 
-// ---- few tokens, one group
-// -----------------------------------------------------------------------
-
-// Codes are used only once, so the sums stay in their tiles along the columns, and codes are
-// unpacked a few tiles ahead, beside the products of those before.
-constexpr std::int64_t kAheadTiles = 5;
-template <class L>
-constexpr std::int64_t kAheadLines =
-    (kAheadTiles * kTileLines + L::kUnitLines - 1) / L::kUnitLines * L::kUnitLines;
-template <class L>
-constexpr std::int64_t kFewLines =
-    kGatheredBytes / kGroupTokens / kTernaryLineCols / L::kUnitLines * L::kUnitLines;
-constexpr std::int64_t kFewPrefetchBytes = 2048;
-
-// Columns of B row blocks, `row` the first row, from the first to the last line of a chunk.
-template <int A, int B, class L>
-void multiply_few(const L& layout, const Job& job, const Chunk& chunk, std::int64_t row,
-                  const std::int8_t* a) noexcept {
-  alignas(64) std::uint8_t codes[2][B * kAheadLines<L> / kTileLines * kTileBytes];
-  const Outputs out = outputs_at(job, chunk, row);
-  const std::int64_t a_next = tiles_of(chunk.count) * kTileBytes;
-  begin_sums<A, B>(out);
-  const auto part = [&](std::int64_t line) {
-    return Chunk{chunk.line + line, lesser(chunk.count - line, kAheadLines<L>)};
-  };
-  expand_blocks<B>(layout, job, part(0), row, kFewPrefetchBytes, codes[0]);
-  int half = 0;
-  for (std::int64_t line = 0; line < chunk.count; line += kAheadLines<L>, half = 1 - half) {
-    const std::int64_t tiles = tiles_of(part(line).count);
-    multiply<A, B>(a, a_next, codes[half], B * kTileBytes, tiles);
-    a += tiles * kTileBytes;
-    const std::int64_t next = line + kAheadLines<L>;
-    if (next < chunk.count) {
-      expand_blocks<B>(layout, job, part(next), row, kFewPrefetchBytes, codes[1 - half]);
-    }
-  }
-  end_sums<A, B>(out);
-}
-
-template <class L>
-void gemm_few(const L& layout, const Job& job) noexcept {
-  alignas(64) std::int8_t a[kGatheredBytes];
-  configure(job.out.tokens);
-  const bool two = job.out.tokens > kTileRows;
-  for (std::int64_t line = 0; line < job.lines; line += kFewLines<L>) {
-    const Chunk chunk{line, lesser(job.lines - line, kFewLines<L>)};
-    gather(job.q + line * kTernaryLineCols, job.q_stride, job.out.tokens, tiles_of(chunk.count), a);
-    for (std::int64_t row = job.begin; row < job.end;) {
-      const std::int64_t blocks = (job.end - row) / kTernaryRowBlock;
-      if (two && blocks >= 2) {
-        multiply_few<2, 2>(layout, job, chunk, row, a);
-        row += 2 * kTernaryRowBlock;
-      } else if (two) {
-        multiply_few<2, 1>(layout, job, chunk, row, a);
-        row += kTernaryRowBlock;
-      } else if (blocks >= kMostBlocks) {
-        multiply_few<1, kMostBlocks>(layout, job, chunk, row, a);
-        row += kMostBlocks * kTernaryRowBlock;
-      } else {
-        multiply_few<1, 1>(layout, job, chunk, row, a);
-        row += kTernaryRowBlock;
-      }
-    }
-  }
-}
-
-// --------------------------------------------------------------------------------------------------
-
 template <class L>
 void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t y_stride,
           std::int64_t begin, std::int64_t end) noexcept {
@@ -263,8 +191,8 @@ void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_
     return;
   }
   const L layout;
-  for (std::int64_t t = 0; t < x.tokens; t += kManyTokens) {
-    const std::int64_t tokens = lesser(x.tokens - t, kManyTokens);
+  for (std::int64_t t = 0; t < x.tokens; t += kBlockTokens) {
+    const std::int64_t tokens = lesser(x.tokens - t, kBlockTokens);
     const Outputs out{x.sums + t, x.scales + t, y + t * y_stride, y_stride, tokens, true, true};
     const Job job{w.packed,
                   ternary_lines(w.cols),
@@ -274,11 +202,7 @@ void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_
                   out,
                   begin,
                   whole};
-    if (tokens > kGroupTokens) {
-      gemm_many(layout, job);
-    } else {
-      gemm_few(layout, job);
-    }
+    gemm_block(layout, job);
   }
   _tile_release();
   // A tile would write past the last rows.

@@ -182,8 +182,7 @@ TEST_CASE("Ternary kernels equal a plain integer sum on tall and wide shapes") {
   }
 }
 
-TEST_CASE(
-    "Ternary kernels equal a plain integer sum on rows longer than what is gathered for few") {
+TEST_CASE("Ternary kernels equal a plain integer sum on rows of many chunks") {
   Problem p = make_problem(81, 16700, Fill::kRandom, 2, 17);
   check_everywhere(p, {16, 17});
 }
