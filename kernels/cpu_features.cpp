@@ -43,6 +43,12 @@ bool request_tiles() noexcept {
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
+// "AuthenticAMD" in EBX, EDX, ECX of leaf 0.
+bool is_amd() noexcept {
+  const Leaf zero = cpuid(0, 0);
+  return zero.ebx == 0x68747541u && zero.edx == 0x69746e65u && zero.ecx == 0x444d4163u;
+}
+
 constexpr bool all(std::uint64_t value, std::uint64_t mask) { return (value & mask) == mask; }
 
 // Bit numbers: Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E.
@@ -63,6 +69,7 @@ std::uint32_t detect_x86() noexcept {
     bits |= bit(Feature::kAvx512Vnni);
     const bool vbmi = (seven.ecx & (1u << 1)) != 0;
     if (vbmi) bits |= bit(Feature::kAvx512Vbmi);
+    if (vbmi && is_amd()) bits |= bit(Feature::kZen4);
     const bool tile_int8 = all(seven.edx, (1u << 24) | (1u << 25));
     if (vbmi && tile_int8 && all(xcr0, 0x60000) && request_tiles()) bits |= bit(Feature::kAmxInt8);
   }
@@ -109,6 +116,9 @@ std::string why_not(Feature feature, CpuFeatures cpu) {
       break;
     case Feature::kAmxInt8:
       what = "AVX-512 F, BW, DQ, VL, VNNI and VBMI with AMX tiles and int8 products";
+      break;
+    case Feature::kZen4:
+      what = "AVX-512 F, BW, DQ, VL, VNNI and VBMI of an AMD processor (Zen 4 or later)";
       break;
     case Feature::kNeon:
       what = "Advanced SIMD";

@@ -14,6 +14,7 @@ enum class Feature : std::uint32_t {
   kAvx512Vnni = 1u << 2,  // AVX-512 F/BW/DQ/VL/VNNI, and the OS saves ZMM state
   kAvx512Vbmi = 1u << 3,  // the same and VBMI
   kAmxInt8 = 1u << 4,     // the same, AMX tiles and int8 products, and the OS let us use them
+  kZen4 = 1u << 8,        // kAvx512Vbmi on a processor of AMD's: Zen 4 or later
   kNeon = 1u << 5,        // Advanced SIMD (every ARMv8-A)
   kDotprod = 1u << 6,     // SDOT/UDOT (ARMv8.2-A DotProd)
   kI8mm = 1u << 7,        // kDotprod and SMMLA (ARMv8.6-A I8MM)

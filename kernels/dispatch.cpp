@@ -7,26 +7,31 @@ namespace {
 // families borrows the others from the row below it.
 constinit const KernelTable kTables[] = {
 #if defined(__x86_64__)
-    {"amx", Feature::kAmxInt8, amx::kTernary, amx::kTernaryDense, avx512::kHalf, avx512vnni::kBlock,
-     avx512::kQuantize, avx512::kVector, avx512::kAttention},
-    {"avx512vbmi", Feature::kAvx512Vbmi, avx512vnni::kTernary, avx512vbmi::kTernaryDense,
+    {"amx", Feature::kAmxInt8, amx::kTernary, amx::kTernaryDense, avx512vnni::kSparse,
      avx512::kHalf, avx512vnni::kBlock, avx512::kQuantize, avx512::kVector, avx512::kAttention},
-    {"avx512vnni", Feature::kAvx512Vnni, avx512vnni::kTernary, scalar::kTernaryDense, avx512::kHalf,
-     avx512vnni::kBlock, avx512::kQuantize, avx512::kVector, avx512::kAttention},
-    {"avxvnni", Feature::kAvxVnni, avxvnni::kTernary, scalar::kTernaryDense, avx2::kHalf,
+    {"zen4", Feature::kZen4, avx512vnni::kTernaryInTurn, avx512vbmi::kTernaryDenseInTurn,
+     avx512vnni::kSparse, avx512::kHalfInTurn, avx512vnni::kBlockInTwos, avx512::kQuantize,
+     avx512::kVector, avx512::kAttention},
+    {"avx512vbmi", Feature::kAvx512Vbmi, avx512vnni::kTernary, avx512vbmi::kTernaryDense,
+     avx512vnni::kSparse, avx512::kHalf, avx512vnni::kBlock, avx512::kQuantize, avx512::kVector,
+     avx512::kAttention},
+    {"avx512vnni", Feature::kAvx512Vnni, avx512vnni::kTernary, scalar::kTernaryDense,
+     avx512vnni::kSparse, avx512::kHalf, avx512vnni::kBlock, avx512::kQuantize, avx512::kVector,
+     avx512::kAttention},
+    {"avxvnni", Feature::kAvxVnni, avxvnni::kTernary, scalar::kTernaryDense, scalar::kSparse,
+     avx2::kHalf, avx2::kBlock, avx2::kQuantize, avx2::kVector, avx2::kAttention},
+    {"avx2", Feature::kAvx2, avx2::kTernary, scalar::kTernaryDense, scalar::kSparse, avx2::kHalf,
      avx2::kBlock, avx2::kQuantize, avx2::kVector, avx2::kAttention},
-    {"avx2", Feature::kAvx2, avx2::kTernary, scalar::kTernaryDense, avx2::kHalf, avx2::kBlock,
-     avx2::kQuantize, avx2::kVector, avx2::kAttention},
 #elif defined(__aarch64__)
-    {"i8mm", Feature::kI8mm, i8mm::kTernary, scalar::kTernaryDense, neon::kHalf, dotprod::kBlock,
-     neon::kQuantize, neon::kVector, neon::kAttention},
-    {"dotprod", Feature::kDotprod, dotprod::kTernary, scalar::kTernaryDense, neon::kHalf,
+    {"i8mm", Feature::kI8mm, i8mm::kTernary, scalar::kTernaryDense, scalar::kSparse, neon::kHalf,
      dotprod::kBlock, neon::kQuantize, neon::kVector, neon::kAttention},
-    {"neon", Feature::kNeon, neon::kTernary, scalar::kTernaryDense, neon::kHalf, neon::kBlock,
-     neon::kQuantize, neon::kVector, neon::kAttention},
+    {"dotprod", Feature::kDotprod, dotprod::kTernary, scalar::kTernaryDense, scalar::kSparse,
+     neon::kHalf, dotprod::kBlock, neon::kQuantize, neon::kVector, neon::kAttention},
+    {"neon", Feature::kNeon, neon::kTernary, scalar::kTernaryDense, scalar::kSparse, neon::kHalf,
+     neon::kBlock, neon::kQuantize, neon::kVector, neon::kAttention},
 #endif
-    {"scalar", Feature::kNone, scalar::kTernary, scalar::kTernaryDense, scalar::kHalf,
-     scalar::kBlock, scalar::kQuantize, scalar::kVector, scalar::kAttention},
+    {"scalar", Feature::kNone, scalar::kTernary, scalar::kTernaryDense, scalar::kSparse,
+     scalar::kHalf, scalar::kBlock, scalar::kQuantize, scalar::kVector, scalar::kAttention},
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "kernels/cpu_features.h"
 #include "kernels/half/half.h"
 #include "kernels/quantize/quantize.h"
+#include "kernels/sparse/sparse.h"
 #include "kernels/ternary/ternary.h"
 #include "kernels/vector/vector.h"
 
@@ -17,6 +18,7 @@ struct KernelTable {
   Feature required;
   const TernaryKernels& ternary;
   const TernaryKernels& ternary_dense;
+  const SparseKernels& sparse;
   const HalfKernels& half;
   const BlockKernels& block;
   const QuantizeKernels& quantize;

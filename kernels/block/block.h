@@ -88,7 +88,8 @@ extern const BlockKernels kBlock;
 }
 namespace avx512vnni {
 extern const BlockKernels kBlock;
-}
+extern const BlockKernels kBlockInTwos;  // its gemv: see kernels/simd/reading.h
+}  // namespace avx512vnni
 namespace neon {
 extern const BlockKernels kBlock;
 }

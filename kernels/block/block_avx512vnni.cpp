@@ -13,13 +13,10 @@
 #include <cstring>
 
 #include "kernels/block/layout.h"
+#include "kernels/simd/reading.h"
 
 namespace tern::kernels::avx512vnni {
 namespace {
-
-// gemv reads four row blocks at once and asks for what comes later in each, as the ternary gemv.
-constexpr int kStreams = 4;
-constexpr std::int64_t kPrefetchBytes = 2048;
 
 // gemm works on this many blocks of columns at a time: the codes of a row block (16 KiB as bytes)
 // and a tile of activations (12 KiB) stay in L1 while kTiles of them, in L2, take turns.
@@ -120,6 +117,16 @@ struct Scales {
   __m512 d;
 };
 
+// Where those of block b are in a run of scales (Q6_K's d lies behind those of the super-block).
+template <class Type>
+std::int64_t scales_of(std::int64_t b) noexcept {
+  if constexpr (Type::kParts == 2) {
+    return b / kSuperBlocks * kSuperScaleBytes + b % kSuperBlocks * kScaleBytes;
+  } else {
+    return b * kScaleBytes;
+  }
+}
+
 template <class Type>
 Scales<Type> load_scales(const std::uint8_t* scales, std::int64_t b) noexcept {
   Scales<Type> s;
@@ -144,7 +151,7 @@ __mmask16 first_lanes(std::int64_t rows) noexcept {
 // --------------------------------------------------------------------------------------
 
 // Rows [row, row + 16 B), of which `end` may cut off the last.
-template <class Type, int B>
+template <class Type, class Reading, int B>
 void gemv_row_blocks(const BlockMatrix& w, const BlockBatch& x, float* y, std::int64_t row,
                      std::int64_t end) noexcept {
   constexpr std::int64_t kCodeBytes = block_code_bytes(Type::kType);
@@ -164,14 +171,19 @@ void gemv_row_blocks(const BlockMatrix& w, const BlockBatch& x, float* y, std::i
         -(Type::kParts == 2 ? sums[0] : sums[0] + sums[1]) * (1 << Type::kOffsetShift),
         -sums[1] * (1 << Type::kOffsetShift)};
     const __m512 a = _mm512_set1_ps(x.scales[b]);
+    // Behind the codes of its row block a stream goes on with the codes B row blocks later.
+    const bool turns = b * kCodeBytes + Reading::kAheadBytes >= scales_at;
+    const std::int64_t ahead = Reading::kAheadBytes + (turns ? B * row_block_bytes - scales_at : 0);
 #pragma GCC unroll 4
     for (int s = 0; s < B; ++s) {
       const std::uint8_t* row_block = packed + s * row_block_bytes;
       const std::uint8_t* lines = row_block + b * kCodeBytes;
 #pragma GCC unroll 8
       for (int i = 0; i < kCodeBytes; i += kBlockLine) {
-        _mm_prefetch(reinterpret_cast<const char*>(lines + kPrefetchBytes + i), _MM_HINT_T1);
+        __builtin_prefetch(lines + ahead + i, 0, Reading::kLocality);
       }
+      // A run of scales is too short for the hardware to notice.
+      __builtin_prefetch(row_block + B * row_block_bytes + scales_at + scales_of<Type>(b), 0, 2);
       __m512i codes[8];
       Type::codes(lines, codes);
       __m512i part[Type::kParts];
@@ -195,25 +207,27 @@ void gemv_row_blocks(const BlockMatrix& w, const BlockBatch& x, float* y, std::i
   }
 }
 
-template <class Type>
+template <class Type, class Reading>
 void gemv_of(const BlockMatrix& w, const BlockBatch& x, float* y, std::int64_t begin,
              std::int64_t end) noexcept {
   std::int64_t row = begin;
+  constexpr int kStreams = Reading::kStreams;
   for (; end - row > (kStreams - 1) * kBlockRows; row += kStreams * kBlockRows) {
-    gemv_row_blocks<Type, kStreams>(w, x, y, row, end);
+    gemv_row_blocks<Type, Reading, kStreams>(w, x, y, row, end);
   }
-  for (; row < end; row += kBlockRows) gemv_row_blocks<Type, 1>(w, x, y, row, end);
+  for (; row < end; row += kBlockRows) gemv_row_blocks<Type, Reading, 1>(w, x, y, row, end);
 }
 
+template <class Reading>
 void gemv(const BlockMatrix& w, const BlockBatch& x, float* y, std::int64_t begin,
           std::int64_t end) noexcept {
   switch (w.type) {
     case BlockType::kQ8_0:
-      return gemv_of<Q8>(w, x, y, begin, end);
+      return gemv_of<Q8, Reading>(w, x, y, begin, end);
     case BlockType::kQ4_0:
-      return gemv_of<Q4>(w, x, y, begin, end);
+      return gemv_of<Q4, Reading>(w, x, y, begin, end);
     case BlockType::kQ6_K:
-      return gemv_of<Q6>(w, x, y, begin, end);
+      return gemv_of<Q6, Reading>(w, x, y, begin, end);
   }
 }
 
@@ -455,10 +469,14 @@ void gemm(const BlockMatrix& w, const BlockBatch& x, float* y, std::int64_t y_st
   }
 }
 
+template <class Reading>
+constexpr BlockKernels kKernels = {kBlockRows,         scalar::block_packed_bytes,
+                                   scalar::block_pack, scalar::block_unpack_row,
+                                   gemv<Reading>,      gemm};
+
 }  // namespace
 
-constinit const BlockKernels kBlock = {
-    kBlockRows, scalar::block_packed_bytes, scalar::block_pack, scalar::block_unpack_row, gemv,
-    gemm};
+constinit const BlockKernels kBlock = kKernels<SideBySide>;
+constinit const BlockKernels kBlockInTwos = kKernels<InTwos>;
 
 }  // namespace tern::kernels::avx512vnni

@@ -62,7 +62,8 @@ extern const HalfKernels kHalf;
 }
 namespace avx512 {
 extern const HalfKernels kHalf;
-}
+extern const HalfKernels kHalfInTurn;  // its gemv: see kernels/simd/reading.h
+}  // namespace avx512
 namespace neon {
 extern const HalfKernels kHalf;
 }

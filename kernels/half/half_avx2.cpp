@@ -5,6 +5,7 @@
 
 #include "kernels/half/half.h"
 #include "kernels/half/layout.h"
+#include "kernels/simd/reading.h"
 
 namespace tern::kernels::avx2 {
 namespace {
@@ -42,18 +43,11 @@ struct Tile {
   int vectors, tokens;
 };
 constexpr Tile kTile{2, 6}, kTile6{2, 6}, kTile4{2, 4}, kTile2{4, 2}, kTile1{8, 1};
-constexpr int kStreams = 1;
 
 #include "kernels/half/half_lanes.inl"
 
 }  // namespace
 
-constinit const HalfKernels kHalf = {kHalfPanelRows,
-                                     scalar::half_packed_bytes,
-                                     scalar::half_pack,
-                                     scalar::half_unpack_row,
-                                     gemv,
-                                     gemm,
-                                     peak};
+constinit const HalfKernels kHalf = kKernels<InTurnToL2>;
 
 }  // namespace tern::kernels::avx2

@@ -11,6 +11,7 @@
 
 #include "kernels/half/half.h"
 #include "kernels/half/layout.h"
+#include "kernels/simd/reading.h"
 
 namespace tern::kernels::avx512 {
 namespace {
@@ -55,18 +56,12 @@ struct Tile {
   int vectors, tokens;
 };
 constexpr Tile kTile{2, 12}, kTile6{4, 6}, kTile4{4, 4}, kTile2{4, 2}, kTile1{4, 1};
-constexpr int kStreams = 4;
 
 #include "kernels/half/half_lanes.inl"
 
 }  // namespace
 
-constinit const HalfKernels kHalf = {kHalfPanelRows,
-                                     scalar::half_packed_bytes,
-                                     scalar::half_pack,
-                                     scalar::half_unpack_row,
-                                     gemv,
-                                     gemm,
-                                     peak};
+constinit const HalfKernels kHalf = kKernels<SideBySide>;
+constinit const HalfKernels kHalfInTurn = kKernels<InTurn>;
 
 }  // namespace tern::kernels::avx512

@@ -1,10 +1,9 @@
 // half.h on the vectors of one instruction set. Included inside the anonymous namespace of
-// half_<isa>.cpp, behind
+// half_<isa>.cpp, behind kernels/simd/reading.h and
 //   Vec, kLanes        a vector of binary32 and its width
 //   fill, fma, mul, load, load_rows, store, store_rows   (the last lanes of "_rows" may not exist)
 //   F16, Bf16, F32     Element and load(const Element*), of aligned weights as binary32
 //   kTile, kTile6, kTile4, kTile2, kTile1   the register tiles, for kTile.tokens, 6, 4, 2, 1 tokens
-//   kStreams           panels that gemv reads at once
 
 constexpr int kPanelVectors = kHalfPanelRows / kLanes;
 
@@ -15,9 +14,6 @@ constexpr int kPanelVectors = kHalfPanelRows / kLanes;
 constexpr std::int64_t kBlockCols = kLanes >= 16 ? 512 : 256;
 constexpr std::int64_t kBlockTokens = 264;
 static_assert(kBlockTokens % kTile.tokens == 0 && kPanelVectors % kTile.vectors == 0);
-
-// How far ahead gemv asks for weights.
-constexpr std::int64_t kPrefetchBytes = kStreams > 1 ? 2048 : 8192;
 
 // Fewer tokens than this do not repay the conversion of the weights; fewer than that behind the
 // last whole tile are not worth a padded one.
@@ -220,7 +216,7 @@ void gemm(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64
 }
 
 // P neighbouring panels: as many streams of weights, each asked for ahead of its use.
-template <class Type, int P>
+template <class Type, class Reading, int P>
 void gemv_panels(const HalfMatrix& w, const float* x, float* y, std::int64_t row,
                  std::int64_t end) noexcept {
   constexpr int kColumnBytes = kHalfPanelRows * static_cast<int>(sizeof(typename Type::Element));
@@ -236,9 +232,11 @@ void gemv_panels(const HalfMatrix& w, const float* x, float* y, std::int64_t row
 #pragma GCC unroll 4
     for (int p = 0; p < P; ++p) {
       const auto* column = panels + (p * w.cols + k) * kHalfPanelRows;
-      const auto* ahead = reinterpret_cast<const char*>(column) + kPrefetchBytes;
+      const auto* ahead = reinterpret_cast<const char*>(column) + Reading::kAheadBytes;
 #pragma GCC unroll 4
-      for (int i = 0; i < kColumnBytes; i += 64) __builtin_prefetch(ahead + i, 0, 2);
+      for (int i = 0; i < kColumnBytes; i += 64) {
+        __builtin_prefetch(ahead + i, 0, Reading::kLocality);
+      }
 #pragma GCC unroll 16
       for (int v = 0; v < kPanelVectors; ++v) {
         acc[p][v] = fma(Type::load(column + v * kLanes), b, acc[p][v]);
@@ -256,25 +254,27 @@ void gemv_panels(const HalfMatrix& w, const float* x, float* y, std::int64_t row
   }
 }
 
-template <class Type>
+template <class Type, class Reading>
 void gemv_of(const HalfMatrix& w, const float* x, float* y, std::int64_t begin,
              std::int64_t end) noexcept {
+  constexpr int kStreams = Reading::kStreams;
   std::int64_t row = begin;
   for (; end - row > (kStreams - 1) * kHalfPanelRows; row += kStreams * kHalfPanelRows) {
-    gemv_panels<Type, kStreams>(w, x, y, row, end);
+    gemv_panels<Type, Reading, kStreams>(w, x, y, row, end);
   }
-  for (; row < end; row += kHalfPanelRows) gemv_panels<Type, 1>(w, x, y, row, end);
+  for (; row < end; row += kHalfPanelRows) gemv_panels<Type, Reading, 1>(w, x, y, row, end);
 }
 
+template <class Reading>
 void gemv(const HalfMatrix& w, const float* x, float* y, std::int64_t begin,
           std::int64_t end) noexcept {
   switch (w.type) {
     case HalfType::kF16:
-      return gemv_of<F16>(w, x, y, begin, end);
+      return gemv_of<F16, Reading>(w, x, y, begin, end);
     case HalfType::kBf16:
-      return gemv_of<Bf16>(w, x, y, begin, end);
+      return gemv_of<Bf16, Reading>(w, x, y, begin, end);
     case HalfType::kF32:
-      return gemv_of<F32>(w, x, y, begin, end);
+      return gemv_of<F32, Reading>(w, x, y, begin, end);
   }
 }
 
@@ -300,3 +300,12 @@ std::int64_t peak(std::int64_t rounds) noexcept {
   }
   return done;
 }
+
+template <class Reading>
+constexpr HalfKernels kKernels = {kHalfPanelRows,
+                                  scalar::half_packed_bytes,
+                                  scalar::half_pack,
+                                  scalar::half_unpack_row,
+                                  gemv<Reading>,
+                                  gemm,
+                                  peak};

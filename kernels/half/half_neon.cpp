@@ -5,6 +5,7 @@
 
 #include "kernels/half/half.h"
 #include "kernels/half/layout.h"
+#include "kernels/simd/reading.h"
 
 namespace tern::kernels::neon {
 namespace {
@@ -41,18 +42,11 @@ struct Tile {
   int vectors, tokens;
 };
 constexpr Tile kTile{4, 6}, kTile6{4, 6}, kTile4{4, 4}, kTile2{8, 2}, kTile1{16, 1};
-constexpr int kStreams = 1;
 
 #include "kernels/half/half_lanes.inl"
 
 }  // namespace
 
-constinit const HalfKernels kHalf = {kHalfPanelRows,
-                                     scalar::half_packed_bytes,
-                                     scalar::half_pack,
-                                     scalar::half_unpack_row,
-                                     gemv,
-                                     gemm,
-                                     peak};
+constinit const HalfKernels kHalf = kKernels<InTurnToL2>;
 
 }  // namespace tern::kernels::neon

@@ -11,6 +11,7 @@
 
 #include <cstring>
 
+#include "kernels/simd/reading.h"
 #include "kernels/ternary/dense_layout.h"
 #include "kernels/ternary/ternary.h"
 
@@ -29,43 +30,51 @@ constexpr std::int64_t kGroupBytes = kDenseStored * kTernaryLineBytes;
 constexpr std::int64_t kGemvChunkGroups = kGemvChunkLines / 2 / kDenseStored;
 
 // Sum(code * q) of B neighbouring row blocks over at most kGemvChunkGroups groups, added to totals.
-template <int B>
+template <class Reading, int B>
 void dot_groups(const std::uint8_t* packed, std::int64_t block_bytes, std::int64_t groups,
                 const std::int8_t* q, __m512i* totals) noexcept {
   const Decoder decoder = make_decoder();
   const __m512i masks[3] = {_mm512_set1_epi8(0x03), _mm512_set1_epi8(0x0c), _mm512_set1_epi8(0x30)};
-  __m512i acc[B][4];
+  // One row block alone has registers for more chains, and needs them.
+  constexpr int kSets = B == 1 ? 2 : 1;
+  __m512i acc[B * kSets][4];
 #pragma GCC unroll 4
-  for (int b = 0; b < B; ++b) {
+  for (int b = 0; b < B * kSets; ++b) {
     acc[b][0] = acc[b][1] = acc[b][2] = acc[b][3] = _mm512_setzero_si512();
   }
   for (std::int64_t g = 0; g < groups; ++g, q += kGroupCols, packed += kGroupBytes) {
 #pragma GCC unroll 1
-    for (int i = 0; i < kDenseStored; ++i) {
-      const std::int8_t* ql = q + i * kTernaryLineCols;
-      const __m512i words[4] = {broadcast4(ql), broadcast4(ql + 4), broadcast4(ql + 8),
-                                broadcast4(ql + 12)};
-      const __m512i fifth_word = broadcast4(q + kDenseStored * kTernaryLineCols + 4 * i);
+    for (int i = 0; i < kDenseStored; i += kSets) {
+#pragma GCC unroll 2
+      for (int set = 0; set < kSets; ++set) {
+        const int line = i + set;
+        const std::int8_t* ql = q + line * kTernaryLineCols;
+        const __m512i words[4] = {broadcast4(ql), broadcast4(ql + 4), broadcast4(ql + 8),
+                                  broadcast4(ql + 12)};
+        const __m512i fifth_word = broadcast4(q + kDenseStored * kTernaryLineCols + 4 * line);
 #pragma GCC unroll 4
-      for (int b = 0; b < B; ++b) {
-        const std::uint8_t* p = packed + b * block_bytes + i * kTernaryLineBytes;
-        _mm_prefetch(reinterpret_cast<const char*>(p + kPrefetchBytes), _MM_HINT_T1);
-        const Decoded v = decode(decoder, _mm512_load_si512(p));
-        dot(acc[b][3], v.fifth, fifth_word);
+        for (int b = 0; b < B; ++b) {
+          const std::uint8_t* p = packed + b * block_bytes + line * kTernaryLineBytes;
+          __builtin_prefetch(p + Reading::kAheadBytes, 0, Reading::kLocality);
+          const Decoded v = decode(decoder, _mm512_load_si512(p));
+          __m512i* sums = acc[b * kSets + set];
+          dot(sums[3], v.fifth, fifth_word);
 #pragma GCC unroll 3
-        for (int j = 0; j < 3; ++j) dot(acc[b][j], _mm512_and_si512(v.t2, masks[j]), words[j]);
-        dot(acc[b][3], _mm512_and_si512(v.t2, decoder.top), words[3]);
+          for (int j = 0; j < 3; ++j) dot(sums[j], _mm512_and_si512(v.t2, masks[j]), words[j]);
+          dot(sums[3], _mm512_and_si512(v.t2, decoder.top), words[3]);
+        }
       }
     }
   }
-  for (int b = 0; b < B; ++b) {
+#pragma GCC unroll 4
+  for (int b = 0; b < B * kSets; ++b) {
     const __m512i sum = add_quarters(acc[b][0], acc[b][1], acc[b][2], acc[b][3]);
-    totals[b] = _mm512_add_epi32(totals[b], sum);
+    totals[b / kSets] = _mm512_add_epi32(totals[b / kSets], sum);
   }
 }
 
 // Rows [row, row + 16 B), of which `end` may cut off the last.
-template <int B>
+template <class Reading, int B>
 void gemv_blocks(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t row,
                  std::int64_t end) noexcept {
   const std::int64_t lines = ternary_lines(w.cols);
@@ -75,24 +84,26 @@ void gemv_blocks(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std:
   __m512i totals[B];
   for (int b = 0; b < B; ++b) totals[b] = _mm512_setzero_si512();
   for (std::int64_t g = 0; g < groups; g += kGemvChunkGroups) {
-    dot_groups<B>(packed + g * kGroupBytes, block_bytes,
-                  groups - g < kGemvChunkGroups ? groups - g : kGemvChunkGroups,
-                  x.q + g * kGroupCols, totals);
+    dot_groups<Reading, B>(packed + g * kGroupBytes, block_bytes,
+                           groups - g < kGemvChunkGroups ? groups - g : kGemvChunkGroups,
+                           x.q + g * kGroupCols, totals);
   }
-  dot_lines<B>(packed + groups * kGroupBytes, block_bytes, lines % kDenseGroup, kPrefetchBytes,
-               x.q + groups * kGroupCols, totals);
+  dot_lines<Reading, B>(packed + groups * kGroupBytes, block_bytes, lines % kDenseGroup,
+                        Reading::kAheadBytes, x.q + groups * kGroupCols, totals);
   for (int b = 0; b < B; ++b, row += kTernaryRowBlock) {
     store_rows(y + row, totals[b], x.sums[0], x.scales[0], end - row);
   }
 }
 
+template <class Reading>
 void gemv(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t begin,
           std::int64_t end) noexcept {
   std::int64_t row = begin;
+  constexpr int kStreams = Reading::kStreams;
   for (; end - row > (kStreams - 1) * kTernaryRowBlock; row += kStreams * kTernaryRowBlock) {
-    gemv_blocks<kStreams>(w, x, y, row, end);
+    gemv_blocks<Reading, kStreams>(w, x, y, row, end);
   }
-  for (; row < end; row += kTernaryRowBlock) gemv_blocks<1>(w, x, y, row, end);
+  for (; row < end; row += kTernaryRowBlock) gemv_blocks<Reading, 1>(w, x, y, row, end);
 }
 
 // gemm decodes a chunk of columns of a few row blocks once for several tiles of tokens. The decoded
@@ -102,6 +113,7 @@ constexpr std::int64_t kChunkLines = kChunkCols / kTernaryLineCols;
 constexpr std::int64_t kChunkGroups = 12;  // and in the last chunk the lines behind the last group
 static_assert(kChunkGroups * kDenseGroup + kDenseGroup - 1 <= kChunkLines);
 constexpr std::int64_t kPanelBlocks = 4;
+constexpr std::int64_t kExpandAheadBytes = 2048;
 constexpr int kPanelTiles = 4;
 
 // Rows whose sums of a panel's tiles stay in L2 between chunks (384 KiB).
@@ -129,7 +141,7 @@ void expand(const Decoder& decoder, const std::uint8_t* packed, const Chunk& chu
     __m512i fifth[kDenseStored];
 #pragma GCC unroll 4
     for (int i = 0; i < kDenseStored; ++i, packed += kTernaryLineBytes) {
-      _mm_prefetch(reinterpret_cast<const char*>(packed + kPrefetchBytes), _MM_HINT_T1);
+      __builtin_prefetch(packed + kExpandAheadBytes, 0, 2);
       const Decoded v = decode(decoder, _mm512_load_si512(packed));
       _mm512_store_si512(lines + i * kTernaryLineBytes, v.t2);
       fifth[i] = v.fifth;
@@ -242,14 +254,18 @@ void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_
   }
 }
 
+template <class Reading>
+constexpr TernaryKernels kKernels = {kTernaryRowBlock,
+                                     scalar::dense_packed_bytes,
+                                     scalar::dense_pack,
+                                     scalar::dense_unpack_row,
+                                     gemv<Reading>,
+                                     gemm,
+                                     peak};
+
 }  // namespace
 
-constinit const TernaryKernels kTernaryDense = {kTernaryRowBlock,
-                                                scalar::dense_packed_bytes,
-                                                scalar::dense_pack,
-                                                scalar::dense_unpack_row,
-                                                gemv,
-                                                gemm,
-                                                peak};
+constinit const TernaryKernels kTernaryDense = kKernels<SideBySide>;
+constinit const TernaryKernels kTernaryDenseInTurn = kKernels<InTurn>;
 
 }  // namespace tern::kernels::avx512vbmi

@@ -92,16 +92,19 @@ extern const TernaryKernels kTernary;
 namespace avxvnni {
 extern const TernaryKernels kTernary;
 }
+// "InTurn": gemv reads one row block after the other (kernels/simd/reading.h).
 namespace avx512vnni {
 extern const TernaryKernels kTernary;
-}
+extern const TernaryKernels kTernaryInTurn;
+}  // namespace avx512vnni
 namespace amx {
 extern const TernaryKernels kTernary;
 extern const TernaryKernels kTernaryDense;
 }  // namespace amx
 namespace avx512vbmi {
 extern const TernaryKernels kTernaryDense;
-}
+extern const TernaryKernels kTernaryDenseInTurn;
+}  // namespace avx512vbmi
 namespace neon {
 extern const TernaryKernels kTernary;
 }

@@ -1,18 +1,12 @@
 // Dot products of 64-byte lines of layout t2 by VPDPBUSD: 16 rows x 4 columns of unsigned codes
 // against four signed activations broadcast to every lane, so a lane is a row and nothing is added
-// across lanes. Included inside the anonymous namespace of the files of this folder for AVX-512.
+// across lanes. Included inside the anonymous namespace of the files of this folder for AVX-512,
+// behind kernels/simd/reading.h.
 
 // gemv leaves the codes at their place in the byte (times 1, 4, 16, 64) and shifts the sums
 // instead. The largest sum grows by 2 * 64 * 128 per column of its quarter: 2^30 after this many
 // lines.
 constexpr std::int64_t kGemvChunkLines = std::int64_t{1} << 14;
-
-// gemv reads four row blocks at once and asks for what comes 2 KiB later in each. On one thread of
-// Emerald Rapids that is 0.96 of the bandwidth of stream_read; one block without asking 0.5, one
-// block with the best distance (8 KiB) 0.8.
-constexpr int kStreams = 4;
-constexpr std::int64_t kPrefetchBytes = 2048;
-constexpr std::int64_t kPrefetchLines = kPrefetchBytes / kTernaryLineBytes;
 
 // 24 accumulators, four registers of codes, a mask and a broadcast fill the 32 registers.
 constexpr int kMaxTile = 24;
@@ -62,7 +56,7 @@ __m512i add_quarters(__m512i a, __m512i b, __m512i c, __m512i d) noexcept {
 
 // Sum(code * q) of B neighbouring row blocks over at most kGemvChunkLines lines, added to totals.
 // Asks for what lies `ahead` of each.
-template <int B>
+template <class Reading, int B>
 void dot_lines(const std::uint8_t* packed, std::int64_t block_bytes, std::int64_t lines,
                std::int64_t ahead, const std::int8_t* q, __m512i* totals) noexcept {
   const __m512i masks[4] = {_mm512_set1_epi8(0x03), _mm512_set1_epi8(0x0c), _mm512_set1_epi8(0x30),
@@ -79,7 +73,7 @@ void dot_lines(const std::uint8_t* packed, std::int64_t block_bytes, std::int64_
 #pragma GCC unroll 4
     for (int b = 0; b < B; ++b) {
       const std::uint8_t* p = packed + b * block_bytes + line * kTernaryLineBytes;
-      _mm_prefetch(reinterpret_cast<const char*>(p + ahead), _MM_HINT_T1);
+      __builtin_prefetch(p + ahead, 0, Reading::kLocality);
       const __m512i v = _mm512_load_si512(p);
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) dot(acc[b][j], _mm512_and_si512(v, masks[j]), words[j]);

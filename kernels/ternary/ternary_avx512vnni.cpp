@@ -11,6 +11,7 @@
 
 #include <cstring>
 
+#include "kernels/simd/reading.h"
 #include "kernels/ternary/layout.h"
 #include "kernels/ternary/ternary.h"
 
@@ -20,7 +21,7 @@ namespace {
 #include "kernels/ternary/ternary_avx512.inl"
 
 // Rows [row, row + 16 B), of which `end` may cut off the last.
-template <int B>
+template <class Reading, int B>
 void gemv_blocks(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t row,
                  std::int64_t end) noexcept {
   const std::int64_t lines = ternary_lines(w.cols);
@@ -29,27 +30,30 @@ void gemv_blocks(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std:
   __m512i totals[B];
   for (int b = 0; b < B; ++b) totals[b] = _mm512_setzero_si512();
   // Behind the end of its row block a stream goes on B blocks later, not where its neighbour began.
-  const std::int64_t turn = lines > kPrefetchLines ? lines - kPrefetchLines : 0;
+  constexpr std::int64_t kAheadLines = Reading::kAheadBytes / kTernaryLineBytes;
+  const std::int64_t turn = lines > kAheadLines ? lines - kAheadLines : 0;
   std::int64_t count = 0;
   for (std::int64_t line = 0; line < lines; line += count) {
     const std::int64_t left = (line < turn ? turn : lines) - line;
     count = left < kGemvChunkLines ? left : kGemvChunkLines;
-    dot_lines<B>(packed + line * kTernaryLineBytes, block_bytes, count,
-                 kPrefetchBytes + (line < turn ? 0 : (B - 1) * block_bytes),
-                 x.q + line * kTernaryLineCols, totals);
+    dot_lines<Reading, B>(packed + line * kTernaryLineBytes, block_bytes, count,
+                          Reading::kAheadBytes + (line < turn ? 0 : (B - 1) * block_bytes),
+                          x.q + line * kTernaryLineCols, totals);
   }
   for (int b = 0; b < B; ++b, row += kTernaryRowBlock) {
     store_rows(y + row, totals[b], x.sums[0], x.scales[0], end - row);
   }
 }
 
+template <class Reading>
 void gemv(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t begin,
           std::int64_t end) noexcept {
   std::int64_t row = begin;
+  constexpr int kStreams = Reading::kStreams;
   for (; end - row > (kStreams - 1) * kTernaryRowBlock; row += kStreams * kTernaryRowBlock) {
-    gemv_blocks<kStreams>(w, x, y, row, end);
+    gemv_blocks<Reading, kStreams>(w, x, y, row, end);
   }
-  for (; row < end; row += kTernaryRowBlock) gemv_blocks<1>(w, x, y, row, end);
+  for (; row < end; row += kTernaryRowBlock) gemv_blocks<Reading, 1>(w, x, y, row, end);
 }
 
 // T tokens or fewer, the first of them t0, against rows [begin, end).
@@ -79,9 +83,10 @@ void gemm_tile(const TernaryMatrix& w, const QuantizedBatch& x, std::int64_t t0,
   }
 }
 
+template <class Reading>
 void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_t y_stride,
           std::int64_t begin, std::int64_t end) noexcept {
-  if (x.tokens == 1) return gemv(w, x, y, begin, end);
+  if (x.tokens == 1) return gemv<Reading>(w, x, y, begin, end);
   for (std::int64_t t = 0; t < x.tokens;) {
     // A tile may have more tokens than there are: one pass too wide is cheaper than two narrow
     // ones, except for 17 to 20 tokens.
@@ -101,14 +106,18 @@ void gemm(const TernaryMatrix& w, const QuantizedBatch& x, float* y, std::int64_
   }
 }
 
+template <class Reading>
+constexpr TernaryKernels kKernels = {kTernaryRowBlock,
+                                     scalar::ternary_packed_bytes,
+                                     scalar::ternary_pack,
+                                     scalar::ternary_unpack_row,
+                                     gemv<Reading>,
+                                     gemm<Reading>,
+                                     peak};
+
 }  // namespace
 
-constinit const TernaryKernels kTernary = {kTernaryRowBlock,
-                                           scalar::ternary_packed_bytes,
-                                           scalar::ternary_pack,
-                                           scalar::ternary_unpack_row,
-                                           gemv,
-                                           gemm,
-                                           peak};
+constinit const TernaryKernels kTernary = kKernels<SideBySide>;
+constinit const TernaryKernels kTernaryInTurn = kKernels<InTurn>;
 
 }  // namespace tern::kernels::avx512vnni
