@@ -95,6 +95,11 @@ PackedSize packed_size(std::span<const TensorView> tensors, bool ternarized,
   return size;
 }
 
+// What the copies of `up` and `down` add.
+std::int64_t sparse_bytes(const ModelConfig& c, const ModelOptions& options) {
+  return options.skip_zeros ? c.layers * SparseFfn::bytes_needed(c.ffn, c.hidden) : 0;
+}
+
 // How a model is to be loaded.
 struct Target {
   const kernels::KernelTable& table;
@@ -115,7 +120,7 @@ std::optional<TernaryLayout> lay_out(const std::string& what, const PackedSize& 
 }
 
 WeightChoices choices(const ModelOptions& options, const std::optional<TernaryLayout>& layout) {
-  return {options.head, bits_of(layout), options.greedy_head};
+  return {options.head, bits_of(layout), options.greedy_head, options.skip_zeros};
 }
 
 std::string head_name(Container container, const ModelConfig& c) {
@@ -152,10 +157,10 @@ struct Loaded {
 Loaded load_gguf(const std::filesystem::path& path, const Target& target) {
   const GgufFile file(path);
   ModelConfig config = config_from_gguf(file);
-  std::optional<TernaryLayout> layout = lay_out(
-      file.origin(),
-      packed_size(file.tensors(), false, target.options, head_name(Container::kGguf, config)),
-      target);
+  PackedSize size =
+      packed_size(file.tensors(), false, target.options, head_name(Container::kGguf, config));
+  size.other_bytes += sparse_bytes(config, target.options);
+  std::optional<TernaryLayout> layout = lay_out(file.origin(), size, target);
   ModelWeights weights =
       load_weights(file, config, choices(target.options, layout), target.table, target.pool);
   return {std::move(config), std::move(weights), "gguf v" + std::to_string(file.version()),
@@ -173,11 +178,10 @@ Loaded load_safetensors(const std::filesystem::path& path, const Target& target)
   ModelConfig config = config_from_json(file.config_json(), file.origin());
   const bool online = hf_quantization(file.config_json(), file.origin()).weights ==
                       HfQuantization::Weights::kOnline;
-  std::optional<TernaryLayout> layout =
-      lay_out(file.origin(),
-              packed_size(file.tensors(), online, target.options,
-                          head_name(Container::kHuggingFace, config)),
-              target);
+  PackedSize size = packed_size(file.tensors(), online, target.options,
+                                head_name(Container::kHuggingFace, config));
+  size.other_bytes += sparse_bytes(config, target.options);
+  std::optional<TernaryLayout> layout = lay_out(file.origin(), size, target);
   ModelWeights weights =
       load_weights(file, config, choices(target.options, layout), target.table, target.pool);
   return {std::move(config), std::move(weights), "safetensors",
@@ -186,7 +190,7 @@ Loaded load_safetensors(const std::filesystem::path& path, const Target& target)
 }
 
 Loaded make_synthetic(const std::string& name, const Target& target) {
-  const SyntheticShape& shape = synthetic_shape(name);
+  const SyntheticShape shape = synthetic_shape(name);
   const HeadType head = target.options.head;
   const std::int64_t table_elements = shape.vocab * shape.hidden;
   const std::int64_t saved =
@@ -194,8 +198,9 @@ Loaded make_synthetic(const std::string& name, const Target& target) {
   const std::int64_t weights = synthetic_parameters(shape);
   const std::int64_t copy =
       target.options.greedy_head ? GreedyHead::bytes_needed(shape.vocab, shape.hidden) : 0;
-  const std::int64_t others =
-      synthetic_bytes(shape, false) - ternary_bytes(weights, TernaryBits::k2) - saved + copy;
+  const std::int64_t others = synthetic_bytes(shape, false) -
+                              ternary_bytes(weights, TernaryBits::k2) - saved + copy +
+                              sparse_bytes(config_of(shape), target.options);
   std::optional<TernaryLayout> layout = lay_out("synth:" + name, {weights, others}, target);
   return {config_of(shape),
           make_weights(shape, kSyntheticSeed, choices(target.options, layout), target.table,
@@ -275,6 +280,7 @@ std::shared_ptr<const Model> Model::load(const std::string& spec, const kernels:
   facts.ternary = loaded.weights.ternary();
   facts.head = options.head;
   facts.greedy_head = options.greedy_head;
+  facts.skip_zeros = options.skip_zeros;
   facts.ternary_layout = std::move(loaded.ternary_layout);
   facts.description = model->config_.name + " " + facts.weight_types + head_text(facts.head);
   facts.parameters = count_parameters(model->config_, loaded.weights.shared->output == nullptr);
@@ -297,6 +303,7 @@ std::shared_ptr<const Model> Model::twin(const Model& base, TwinType type, Threa
   twin->facts_ = base.facts_;
   twin->facts_.ternary = false;
   twin->facts_.ternary_layout.reset();
+  twin->facts_.skip_zeros = false;
   twin->facts_.weight_types = name(type);
   twin->facts_.description =
       base.config_.name + " " + name(type) + " twin" + head_text(base.facts_.head);

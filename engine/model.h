@@ -27,6 +27,7 @@ struct ModelFacts {
   bool ternary = false;               // the linear layers are ternary with int8 activations
   HeadType head = HeadType::kStored;  // requantised at load: other answers than the file's
   bool greedy_head = false;           // as in ModelOptions
+  bool skip_zeros = false;            // the same
   std::optional<TernaryLayout> ternary_layout;  // nothing: no linear layer is ternary
 };
 
@@ -36,6 +37,10 @@ struct ModelOptions {
   // Memory for speed: a Q8_0 copy of a float head finds the largest logit with half the reading
   // (Session::decode_greedy). Answers stay the same. Refused where the head is in blocks.
   bool greedy_head = false;
+  // Memory for speed: a second copy of `up` and `down` from which decoding reads only what squared
+  // ReLU has not made zero (SparseFfn). Answers stay the same. Refused where the linear layers are
+  // not ternary or the activation is another.
+  bool skip_zeros = false;
 };
 
 class Model {

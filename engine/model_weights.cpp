@@ -58,11 +58,29 @@ void add_greedy_head(SharedWeights& shared, const std::string& origin,
   shared.greedy_head = std::make_unique<GreedyHead>(*head, table, pool);
 }
 
+void check_skip_zeros(const ModelConfig& c, const std::string& origin) {
+  if (c.activation == Activation::kRelu2) return;
+  throw Error("skipping zeros of " + origin +
+              ": expected squared ReLU as the activation, got one that makes no exact zeros");
+}
+
+void add_sparse(LayerWeights& layer, const std::string& origin, const kernels::KernelTable& table,
+                ThreadPool& pool) {
+  const auto* up = std::get_if<TernaryLinear>(&layer.up);
+  const auto* down = std::get_if<TernaryLinear>(&layer.down);
+  if (up == nullptr || down == nullptr || !is_ternary(layer.gate)) {
+    throw Error("skipping zeros of " + origin +
+                ": expected ternary linear layers, got layers of another type");
+  }
+  layer.sparse = std::make_unique<SparseFfn>(table.sparse, *up, *down, pool);
+}
+
 // A requantised head serves the embedding too where both are one matrix.
 template <class File>
 ModelWeights read(const File& file, WeightReader& reader, const ModelConfig& c,
                   const WeightChoices& choices, const kernels::KernelTable& table,
                   ThreadPool& pool) {
+  if (choices.skip_zeros) check_skip_zeros(c, file.origin());
   const bool tied = c.tied_embedding;
   const HeadType head = choices.head;
   auto shared = std::make_shared<SharedWeights>(
@@ -85,6 +103,7 @@ ModelWeights read(const File& file, WeightReader& reader, const ModelConfig& c,
         make_layer(c, [&](LayerRole role, std::int64_t rows, std::int64_t cols) -> Linear {
           return reader.layer_matrix(layer, role, rows, cols);
         }));
+    if (choices.skip_zeros) add_sparse(weights.layers.back(), file.origin(), table, pool);
   }
   weights.shared = std::move(shared);
   return weights;
@@ -104,6 +123,18 @@ std::int64_t ModelWeights::greedy_head_bytes() const noexcept {
   return shared->greedy_head ? shared->greedy_head->bytes() : 0;
 }
 
+std::int64_t ModelWeights::up_down_bytes() const noexcept {
+  std::int64_t sum = 0;
+  for (const LayerWeights& l : layers) sum += bytes(l.up) + bytes(l.down);
+  return sum;
+}
+
+std::int64_t ModelWeights::sparse_bytes() const noexcept {
+  std::int64_t sum = 0;
+  for (const LayerWeights& l : layers) sum += l.sparse ? l.sparse->bytes() : 0;
+  return sum;
+}
+
 std::int64_t ModelWeights::norm_bytes() const noexcept {
   std::int64_t sum = float_bytes(shared->output_norm);
   for (const auto& n : shared->norms) {
@@ -115,7 +146,7 @@ std::int64_t ModelWeights::norm_bytes() const noexcept {
 
 std::int64_t ModelWeights::total_bytes() const noexcept {
   return layer_bytes() + norm_bytes() + bytes(shared->embedding) +
-         (shared->output ? bytes(*shared->output) : 0) + greedy_head_bytes();
+         (shared->output ? bytes(*shared->output) : 0) + greedy_head_bytes() + sparse_bytes();
 }
 
 bool ModelWeights::ternary() const noexcept {
@@ -196,14 +227,14 @@ ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
     shared->norms.push_back({ones(c.hidden), ones(c.q_dim()), ones(c.hidden), ones(c.ffn)});
     weights.layers.push_back(
         make_layer(c, [&](LayerRole role, std::int64_t rows, std::int64_t cols) -> Linear {
-          const std::int64_t tensor = synthetic_tensor(layer, role);
           return TernaryLinear(
               ternary_kernels(table, choices.ternary_bits), rows, cols, synthetic_scale(cols),
               [&](std::int64_t row, std::int8_t* out) {
-                synthetic_trits(seed, tensor, row, cols, out);
+                synthetic_trits(shape, seed, layer, role, row, cols, out);
               },
               pool);
         }));
+    if (choices.skip_zeros) add_sparse(weights.layers.back(), "synth:" + c.name, table, pool);
   }
   weights.shared = std::move(shared);
   return weights;

@@ -11,6 +11,7 @@
 #include "engine/greedy_head.h"
 #include "engine/linear.h"
 #include "engine/model_config.h"
+#include "engine/sparse_ffn.h"
 #include "engine/weight_choices.h"
 
 namespace tern::engine {
@@ -20,7 +21,8 @@ struct SyntheticShape;
 struct LayerWeights {
   Linear q, k, v, o;  // (heads * head_dim, hidden), (kv_heads * head_dim, hidden) twice, (hidden,
                       // heads * head_dim)
-  Linear gate, up, down;  // (ffn, hidden) twice, (hidden, ffn)
+  Linear gate, up, down;                        // (ffn, hidden) twice, (hidden, ffn)
+  std::unique_ptr<SparseFfn> sparse = nullptr;  // null: not asked for
 };
 
 // What the twin of a ternary model shares with it.
@@ -49,6 +51,9 @@ struct ModelWeights {
   std::int64_t layer_bytes() const noexcept;
   std::int64_t head_bytes() const noexcept;
   std::int64_t greedy_head_bytes() const noexcept;  // 0: there is none
+  // Of what SparseFfn replaces in decoding, and of its rows and columns (0: there are none).
+  std::int64_t up_down_bytes() const noexcept;
+  std::int64_t sparse_bytes() const noexcept;
   std::int64_t norm_bytes() const noexcept;
   // Everything held in memory.
   std::int64_t total_bytes() const noexcept;

@@ -1,6 +1,7 @@
 #include "engine/session.h"
 
 #include <algorithm>
+#include <cmath>
 #include <new>
 
 #include "engine/error.h"
@@ -40,10 +41,22 @@ struct Session::Impl {
     wanted.reserve(static_cast<std::size_t>(ws.tokens));
     const auto& greedy = model->weights().shared->greedy_head;
     if (greedy) ws.prepare_greedy(*greedy, pool.threads());
+    if (model->facts().skip_zeros) {
+      ws.sparse = SparseScratch(model->config().ffn, model->config().hidden, pool.threads());
+    }
   }
 
   bool searches(Answer answer) const noexcept {
     return answer == Answer::kToken && model->weights().shared->greedy_head != nullptr;
+  }
+
+  // What one decoded token has not read on average.
+  std::int64_t skipped_bytes() const noexcept {
+    const SkipCounts& counts = ws.sparse.counts;
+    if (counts.rows == 0) return 0;
+    const ModelWeights& w = model->weights();
+    const double read = (counts.up_share() + counts.down_share()) / 2;
+    return w.up_down_bytes() - std::llround(read * static_cast<double>(w.sparse_bytes()));
   }
 
   std::int64_t& position(int sequence) {
@@ -301,6 +314,7 @@ std::int64_t Session::bytes_per_step(std::span<const std::int64_t> positions,
   const std::int64_t embedding_row =
       bytes(embedding) / round_up(rows(embedding), row_block(embedding));
   std::int64_t sum = weight_bytes(answer);
+  if (positions.size() == 1) sum -= impl_->skipped_bytes();
   for (const std::int64_t position : positions) {
     sum += embedding_row + (position + 1) * impl_->cache.bytes_per_position();
   }
@@ -340,6 +354,8 @@ std::int64_t Session::weight_bytes(Answer answer) const noexcept {
   const std::int64_t head = impl_->searches(answer) ? w.greedy_head_bytes() : w.head_bytes();
   return w.layer_bytes() + head + w.norm_bytes();
 }
+
+const SkipCounts& Session::skip_counts() const noexcept { return impl_->ws.sparse.counts; }
 
 std::int64_t Session::cache_bytes() const noexcept { return impl_->cache.bytes(); }
 

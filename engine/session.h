@@ -13,6 +13,7 @@
 #include "engine/logits.h"
 #include "engine/model.h"
 #include "engine/operations.h"
+#include "engine/skip_counts.h"
 #include "kernels/attention/attention.h"
 
 namespace tern::engine {
@@ -97,6 +98,7 @@ class Session {
   // embedding row, the keys and values of all earlier positions, and the new row written. Of a
   // greedy head only its copy of the head counts: the few panels of the head itself that a search
   // reads depend on the numbers, not on shapes.
+  // Where zeros are skipped, of `up` and `down` what decoding has read on average so far counts.
   std::int64_t bytes_per_token(std::int64_t position,
                                Answer answer = Answer::kLogits) const noexcept;
   // The same for a step of one token of each of several sequences: the weights are read once.
@@ -108,6 +110,8 @@ class Session {
   Operations head_operations(Answer answer = Answer::kLogits) const noexcept;
   // Bytes of weights read once per forward pass of a (micro-)batch, whatever its size.
   std::int64_t weight_bytes(Answer answer = Answer::kLogits) const noexcept;
+  // What decoding has read of `up` and `down` since the session began; zeros: nothing is skipped.
+  const SkipCounts& skip_counts() const noexcept;
   std::int64_t cache_bytes() const noexcept;  // of keys and values, of all sequences
 
  private:

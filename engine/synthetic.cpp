@@ -1,6 +1,7 @@
 #include "engine/synthetic.h"
 
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 
@@ -72,19 +73,62 @@ constexpr std::int64_t kEmbeddingTensor = -1;
 
 std::span<const SyntheticShape> synthetic_shapes() noexcept { return kShapes; }
 
-const SyntheticShape& synthetic_shape(std::string_view name) {
+namespace {
+
+constexpr std::string_view kZeros = ":zeros=";
+constexpr double kLeastZeros = 0.5;
+
+double parse_zeros(std::string_view name, std::string_view text) {
+  double share = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), share);
+  const bool number = error == std::errc() && end == text.data() + text.size();
+  if (number && share >= kLeastZeros && share < 1) return share;
+  throw Error("synthetic model '" + std::string(name) +
+              "': expected zeros from 0.5 to less than 1, got \"" + std::string(text) + "\"");
+}
+
+std::string shortest(double value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+// Whether a gate row is one of those without weights: half of the others are negative, so this
+// share of all must be empty.
+bool is_empty_gate(const SyntheticShape& shape, std::uint64_t seed, std::int64_t tensor,
+                   std::int64_t row) noexcept {
+  if (shape.zeros <= kLeastZeros) return false;
+  const double unit = std::ldexp(static_cast<double>(stream(~seed, tensor, row).next() >> 11), -53);
+  return unit < 2 * shape.zeros - 1;
+}
+
+}  // namespace
+
+SyntheticShape synthetic_shape(std::string_view name) {
+  const std::size_t option = name.find(kZeros);
   std::string known;
   for (const SyntheticShape& shape : kShapes) {
-    if (shape.name == name) return shape;
+    if (shape.name == name.substr(0, option)) {
+      SyntheticShape found = shape;
+      if (option != name.npos) {
+        found.zeros = parse_zeros(name, name.substr(option + kZeros.size()));
+      }
+      return found;
+    }
     known += (known.empty() ? "" : ", ") + std::string(shape.name);
   }
   throw Error("synthetic model '" + std::string(name) + "': expected one of " + known);
 }
 
+std::string full_name(const SyntheticShape& shape) {
+  std::string name(shape.name);
+  if (shape.zeros > kLeastZeros) name += std::string(kZeros) + shortest(shape.zeros);
+  return name;
+}
+
 ModelConfig config_of(const SyntheticShape& shape) {
   ModelConfig c;
   c.architecture = "bitnet-b1.58";
-  c.name = shape.name;
+  c.name = full_name(shape);
   c.vocab = shape.vocab;
   c.context = shape.context;
   c.hidden = shape.hidden;
@@ -124,6 +168,17 @@ void synthetic_trits(std::uint64_t seed, std::int64_t tensor, std::int64_t row, 
       const std::int64_t n = cols - c < kTritsPerByte ? cols - c : kTritsPerByte;
       std::memcpy(out + c, trits.data(), static_cast<std::size_t>(n));
     }
+  }
+}
+
+void synthetic_trits(const SyntheticShape& shape, std::uint64_t seed, std::int64_t layer,
+                     LayerRole role, std::int64_t row, std::int64_t cols,
+                     std::int8_t* out) noexcept {
+  const std::int64_t tensor = synthetic_tensor(layer, role);
+  if (role == LayerRole::kGate && is_empty_gate(shape, seed, tensor, row)) {
+    std::memset(out, 0, static_cast<std::size_t>(cols));
+  } else {
+    synthetic_trits(seed, tensor, row, cols, out);
   }
 }
 

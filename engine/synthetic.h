@@ -2,6 +2,10 @@
 // Models of a named shape with seeded random weights, for speed work without a download: BitNet
 // b1.58 2B4T's exact shape and the twelve dummy shapes of arXiv:2410.16144, appendix A. The weights
 // depend on the name and the seed only: not on threads, kernels row or machine.
+//
+// Random weights make half of the gates negative; trained models with squared ReLU have about 80 %
+// zeros there (arXiv:2411.04965). "NAME:zeros=0.8" takes weights out of gate rows until about that
+// share of a token's gates is not positive; as part of the name it stands beside every figure.
 
 #include <cstdint>
 #include <filesystem>
@@ -22,16 +26,21 @@ struct SyntheticShape {
   std::string_view name;  // "bitnet-b1.58-2b4t", "125m", …
   std::int64_t hidden, ffn, layers, heads, kv_heads, head_dim, vocab, context;
   double rope_theta;
+  double zeros = 0.5;  // share of gates that are not positive, in [0.5, 1)
 };
 
 std::span<const SyntheticShape> synthetic_shapes() noexcept;
 
-// Throws Error listing the known names when `name` (without "synth:") is none of them.
-const SyntheticShape& synthetic_shape(std::string_view name);
+// name: without "synth:", with or without ":zeros=SHARE". Throws Error listing the known names when
+// it is none of them.
+SyntheticShape synthetic_shape(std::string_view name);
+
+// "bitnet-b1.58-2b4t", "bitnet-b1.58-2b4t:zeros=0.8".
+std::string full_name(const SyntheticShape& shape);
 
 ModelConfig config_of(const SyntheticShape& shape);
 
-// Weights of the linear layers alone.
+// Parameters of the linear layers alone.
 std::int64_t synthetic_parameters(const SyntheticShape& shape) noexcept;
 
 // Bytes of memory a loaded model of that shape needs for its weights, ternary or as the FP16 twin.
@@ -44,6 +53,11 @@ std::int64_t synthetic_tensor(std::int64_t layer, LayerRole role) noexcept;
 
 // Trits of one row of tensor number `tensor`: uniform in {-1, 0, 1}. out: (cols).
 void synthetic_trits(std::uint64_t seed, std::int64_t tensor, std::int64_t row, std::int64_t cols,
+                     std::int8_t* out) noexcept;
+
+// The same for a matrix of a shape, some of whose gate rows have no weights.
+void synthetic_trits(const SyntheticShape& shape, std::uint64_t seed, std::int64_t layer,
+                     LayerRole role, std::int64_t row, std::int64_t cols,
                      std::int8_t* out) noexcept;
 
 // One row of the embedding as binary16 bits: uniform in (-1, 1). out: (cols).

@@ -19,15 +19,16 @@ constexpr std::int64_t kEos = 2;
 
 struct Matrix {
   std::string name;
-  std::int64_t tensor, rows, cols;
+  std::int64_t layer;
+  LayerRole role;
+  std::int64_t rows, cols;
 };
 
 std::vector<Matrix> layer_matrices(const SyntheticShape& s, std::int64_t layer) {
   const std::int64_t q = s.heads * s.head_dim;
   const std::int64_t kv = s.kv_heads * s.head_dim;
   const auto matrix = [&](LayerRole role, std::int64_t rows, std::int64_t cols) {
-    return Matrix{tensor_name(Container::kGguf, layer, role), synthetic_tensor(layer, role), rows,
-                  cols};
+    return Matrix{tensor_name(Container::kGguf, layer, role), layer, role, rows, cols};
   };
   return {matrix(LayerRole::kQ, q, s.hidden),        matrix(LayerRole::kK, kv, s.hidden),
           matrix(LayerRole::kV, kv, s.hidden),       matrix(LayerRole::kO, s.hidden, q),
@@ -104,7 +105,7 @@ void write_metadata(GgufWriter& writer, const SyntheticShape& s, DType type) {
     writer.set(arch + "." + key, static_cast<std::uint64_t>(value));
   };
   writer.set("general.architecture", arch);
-  writer.set("general.name", "tern synthetic " + std::string(s.name));
+  writer.set("general.name", "tern synthetic " + full_name(s));
   writer.set("general.file_type", file_type(type));
   writer.set("general.quantization_version", std::uint64_t{2});
   integer("vocab_size", s.vocab);
@@ -148,8 +149,8 @@ std::vector<std::byte> encode(DType type, std::span<const std::int8_t> trits, fl
   return out;
 }
 
-void write_matrix(GgufWriter& writer, const Matrix& m, std::uint64_t seed, DType type,
-                  ThreadPool& pool) {
+void write_matrix(GgufWriter& writer, const SyntheticShape& shape, const Matrix& m,
+                  std::uint64_t seed, DType type, ThreadPool& pool) {
   const float scale = synthetic_scale(m.cols);
   // Every synthetic dimension is a multiple of 128, so 128-row pieces are whole I2_S and TQ2_0
   // blocks.
@@ -163,7 +164,7 @@ void write_matrix(GgufWriter& writer, const Matrix& m, std::uint64_t seed, DType
       const std::int64_t count = std::min(kRows, begin + rows - first);
       std::vector<std::int8_t> trits(static_cast<std::size_t>(count * m.cols));
       for (std::int64_t r = 0; r < count; ++r) {
-        synthetic_trits(seed, m.tensor, first + r, m.cols, trits.data() + r * m.cols);
+        synthetic_trits(shape, seed, m.layer, m.role, first + r, m.cols, trits.data() + r * m.cols);
       }
       pieces[static_cast<std::size_t>(i)] = encode(type, trits, scale);
     });
@@ -209,7 +210,9 @@ void write_synthetic(const SyntheticShape& shape, std::uint64_t seed, DType type
     writer.write(std::as_bytes(std::span(ones)));
   }
   for (std::int64_t layer = 0; layer < shape.layers; ++layer) {
-    for (const Matrix& m : layer_matrices(shape, layer)) write_matrix(writer, m, seed, type, pool);
+    for (const Matrix& m : layer_matrices(shape, layer)) {
+      write_matrix(writer, shape, m, seed, type, pool);
+    }
   }
   writer.finish();
 }

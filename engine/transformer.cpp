@@ -101,7 +101,13 @@ void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) c
             ws);
   });
   laps.charge(Phase::kPrepare);
-  apply<2>({{&w.gate, ws.gate.data()}, {&w.up, ws.up.data()}}, n, ws);
+  const SparseFfn* sparse = n == 1 ? w.sparse.get() : nullptr;
+  if (sparse != nullptr) {
+    sparse->gate_up(std::get<TernaryLinear>(w.gate), activations(n, ws), pool_, ws.sparse,
+                    ws.gate.data(), ws.up.data());
+  } else {
+    apply<2>({{&w.gate, ws.gate.data()}, {&w.up, ws.up.data()}}, n, ws);
+  }
   laps.charge(Phase::kGateUp);
   for_tokens(n, [&](std::int64_t t) {
     float* gate = ws.gate.data() + t * config_.ffn;
@@ -109,7 +115,11 @@ void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) c
     prepare(gate, config_.ffn, norms.ffn_sub, reads({&w.down}), t, ws);
   });
   laps.charge(Phase::kActivation);
-  apply<1>({{&w.down, ws.branch.data()}}, n, ws);
+  if (sparse != nullptr) {
+    sparse->down(activations(n, ws), pool_, ws.sparse, ws.branch.data());
+  } else {
+    apply<1>({{&w.down, ws.branch.data()}}, n, ws);
+  }
   laps.charge(Phase::kDown);
   for_tokens(n, [&](std::int64_t t) {
     table_.vector.add(ws.x.data() + t * config_.hidden, ws.branch.data() + t * config_.hidden,
@@ -167,13 +177,16 @@ void Transformer::prepare(const float* x, std::int64_t width, std::span<const fl
   }
 }
 
+Activations Transformer::activations(std::int64_t n, const Workspace& ws) {
+  return {ws.normed.data(),   ws.widest, ws.quantized.data(), ws.q_stride, ws.sums.data(),
+          ws.q_scales.data(), n,         ws.blocks(n)};
+}
+
 // The rows of all jobs form one range that is cut into equal shares, so that small matrices (k, v)
 // do not leave threads idle.
 template <std::size_t N>
 void Transformer::apply(const Job (&jobs)[N], std::int64_t n, Workspace& ws) const {
-  const Activations in{
-      ws.normed.data(),   ws.widest, ws.quantized.data(), ws.q_stride, ws.sums.data(),
-      ws.q_scales.data(), n,         ws.blocks(n)};
+  const Activations in = activations(n, ws);
   std::int64_t blocks = 0;
   for (const Job& job : jobs) blocks += (rows(*job.w) + row_block(*job.w) - 1) / row_block(*job.w);
   pool_.run([&](int member) {

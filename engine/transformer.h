@@ -71,6 +71,8 @@ class Transformer {
   // Row t of ws.normed = rms_norm(x), or x itself without weights; quantised too as `reads` says.
   void prepare(const float* x, std::int64_t width, std::span<const float> norm, Reads reads,
                std::int64_t t, Workspace& ws) const;
+  // The leading n rows of ws.normed and what prepare() made of them.
+  static Activations activations(std::int64_t n, const Workspace& ws);
   Activations prepare_head(std::span<const std::int64_t> wanted, bool blocks, Workspace& ws) const;
   void apply_head(const Activations& in, Workspace& ws) const;
   template <std::size_t N>

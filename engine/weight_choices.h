@@ -15,6 +15,7 @@ struct WeightChoices {
   HeadType head = HeadType::kStored;
   TernaryBits ternary_bits = TernaryBits::k2;
   bool greedy_head = false;
+  bool skip_zeros = false;
 };
 
 // Linear layers of the twin of a ternary model. Every type holds its trits exactly.

@@ -7,6 +7,7 @@
 #include "engine/greedy_head.h"
 #include "engine/model_config.h"
 #include "engine/phase_times.h"
+#include "engine/sparse_ffn.h"
 #include "kernels/aligned_buffer.h"
 #include "kernels/attention/attention.h"
 #include "kernels/block/block.h"
@@ -56,6 +57,7 @@ struct Workspace {
   Buffer<float> logits;             // (logit_rows, vocab)
   Buffer<int> best;                 // (logit_rows): tokens of the largest logits
   GreedyScratch greedy;             // empty without a greedy head
+  SparseScratch sparse;             // empty unless zeros are skipped
   Buffer<bool> finite;              // (tokens): false once a linear layer's input was not finite
   PhaseTimes* phases = nullptr;     // where the passes charge their time; null: nowhere
 

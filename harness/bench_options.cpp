@@ -85,6 +85,7 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
       ->type_name("MODEL");
   app.add_option("--head", raw.head, kHeadHelp)->type_name("TYPE");
   app.add_flag("--greedy-head", options.model.greedy_head, kGreedyHeadHelp);
+  app.add_flag("--skip-zeros", options.model.skip_zeros, kSkipZerosHelp);
   app.add_flag("--quick", options.quick, "a first look in about two minutes; -m is optional");
   app.add_option("--db", options.db, "the store of results")->type_name("PATH");
   app.add_flag("--record", options.print_record,

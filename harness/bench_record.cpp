@@ -87,6 +87,7 @@ json subject_part(const RecordedSubject& subject, bool derived) {
   }
   if (facts.head != engine::HeadType::kStored) part["head"] = name(facts.head);
   if (facts.greedy_head) part["greedy_head"] = true;
+  if (facts.skip_zeros) part["skip_zeros"] = json::object();
   if (derived) part["derived_from"] = derivation(facts.weight_types);
   if (facts.container == "synthetic") part["seed"] = engine::kSyntheticSeed;
   if (subject.files != nullptr) {
@@ -119,6 +120,12 @@ void record_limits(Record& record, const MachineLimits& limits,
   json part = to_json(limits);
   for (const MachineLimits& some : by_threads) part["by_threads"].push_back(to_json(some));
   record.document()["limits"] = std::move(part);
+}
+
+void record_skipping(Record& record, std::size_t subject, const engine::SkipCounts& counts) {
+  if (counts.rows == 0) return;
+  record.document()["subjects"].at(subject)["skip_zeros"] = {
+      {"up_rows_read", counts.up_share()}, {"down_columns_read", counts.down_share()}};
 }
 
 void record_phases(Record& record, const std::vector<PhaseSample>& samples) {

@@ -35,6 +35,9 @@ void record_limits(Record& record, const MachineLimits& limits,
                    const std::vector<MachineLimits>& by_threads);
 
 // phases[]
+// What the decoding of subject number `subject` read on average, of all it did.
+void record_skipping(Record& record, std::size_t subject, const engine::SkipCounts& counts);
+
 void record_phases(Record& record, const std::vector<PhaseSample>& samples);
 
 // environment.after

@@ -81,6 +81,8 @@ void add_differences(const SideFacts& a, const SideFacts& b, std::vector<std::st
     return side.greedy_head ? "searched" : "complete";
   };
   note("output heads in decoding", std::string_view(head(a)), std::string_view(head(b)));
+  const auto zeros = [](const SideFacts& side) { return side.skip_zeros ? "skipped" : "read"; };
+  note("zeros of squared ReLU", std::string_view(zeros(a)), std::string_view(zeros(b)));
   note("batch sizes", a.batch, b.batch);
   note("ubatch sizes", a.ubatch, b.ubatch);
   note("types of the K cache", a.type_k, b.type_k);

@@ -110,7 +110,7 @@ json inspect_safetensors(const std::string& path) {
 }
 
 json inspect_synthetic(const std::string& name) {
-  const engine::SyntheticShape& shape = engine::synthetic_shape(name);
+  const engine::SyntheticShape shape = engine::synthetic_shape(name);
   return {{"model", "synth:" + name},
           {"container", "synthetic"},
           {"config", config_json(engine::config_of(shape))},

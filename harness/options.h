@@ -49,6 +49,10 @@ inline constexpr const char* kGreedyHeadHelp =
     "Decode through a Q8_0 copy of a float head that brackets every logit: the same tokens for "
     "about "
     "half the reading, and memory for the copy";
+inline constexpr const char* kSkipZerosHelp =
+    "Decode without the rows of `up` and columns of `down` that squared ReLU has made exactly "
+    "zero: "
+    "the same answers, and memory for a second copy of both";
 // Throws Error where both are asked for: a requantised head has no float weights to fall back on.
 void check_greedy_head(bool greedy_head, engine::HeadType head);
 

@@ -33,10 +33,9 @@ std::string quick_model(std::int64_t available_bytes) {
     return engine::synthetic_bytes(shape, false) + engine::synthetic_bytes(shape, true);
   };
   const std::string wanted = std::string(kQuickModel).substr(std::string("synth:").size());
-  const engine::SyntheticShape* best = &engine::synthetic_shape(wanted);
-  const std::int64_t most = bytes(*best);
+  const std::int64_t most = bytes(engine::synthetic_shape(wanted));
   if (most <= available_bytes) return kQuickModel;
-  best = nullptr;
+  const engine::SyntheticShape* best = nullptr;
   const engine::SyntheticShape* smallest = nullptr;
   for (const engine::SyntheticShape& shape : engine::synthetic_shapes()) {
     const std::int64_t size = bytes(shape);

@@ -78,6 +78,11 @@ std::vector<SubjectFacts> subject_facts(const Record& record) {
       subject.why_ternary_bits = text_at(part["ternary_layout"], "why");
     }
     subject.greedy_head = part.value("greedy_head", json()) == json(true);
+    if (part.contains("skip_zeros")) {
+      subject.skip_zeros = true;
+      subject.up_rows_read = number_at<double>(part["skip_zeros"], "up_rows_read");
+      subject.down_columns_read = number_at<double>(part["skip_zeros"], "down_columns_read");
+    }
     subjects.push_back(std::move(subject));
   }
   return subjects;

@@ -136,7 +136,8 @@ double ternary_bits(const json& subject) {
 bool same_settings(const SideFacts& a, const SideFacts& b) {
   return a.machine_hash == b.machine_hash && a.kernels == b.kernels && a.threads == b.threads &&
          a.batch == b.batch && a.ubatch == b.ubatch && a.ternary_bits == b.ternary_bits &&
-         a.greedy_head == b.greedy_head && a.type_k == b.type_k && a.type_v == b.type_v;
+         a.greedy_head == b.greedy_head && a.skip_zeros == b.skip_zeros && a.type_k == b.type_k &&
+         a.type_v == b.type_v;
 }
 
 bool is_history(const Side& candidate, const Side& side, Content content) {
@@ -168,6 +169,7 @@ SideFacts side_facts(const Side& side) {
     facts.parameters = number_at(*subject, "parameters");
     facts.ternary_bits = ternary_bits(*subject);
     facts.greedy_head = subject->value("greedy_head", json()) == json(true);
+    facts.skip_zeros = subject->contains("skip_zeros");
     facts.derived_from = text_at(*subject, "derived_from");
   }
   facts.machine_hash = text_at(machine, "hash");
@@ -190,8 +192,9 @@ std::string model_difference(const SideFacts& a, const SideFacts& b) {
   if (a.description != b.description) {
     return differ("the model", a.description, b.description);
   }
-  // The same weights take other bytes in another layout, or with a copy of the head.
-  const bool alike = a.ternary_bits == b.ternary_bits && a.greedy_head == b.greedy_head;
+  // The same weights take other bytes in another layout, or with copies.
+  const bool alike = a.ternary_bits == b.ternary_bits && a.greedy_head == b.greedy_head &&
+                     a.skip_zeros == b.skip_zeros;
   if (alike && a.bytes != b.bytes) {
     return differ("the model's size in bytes", a.bytes, b.bytes);
   }

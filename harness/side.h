@@ -30,6 +30,7 @@ struct SideFacts {
   std::int64_t bytes = 0, parameters = 0;
   double ternary_bits = 0;  // of a ternary weight in memory; 0: there is none
   bool greedy_head = false;
+  bool skip_zeros = false;
   std::string derived_from;
   std::string machine_hash, cpu, kernels, commit;
   std::string order;  // of the trials: "ABBA"

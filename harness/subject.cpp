@@ -124,6 +124,27 @@ void EngineSubject::check_search(int token, int best) {
               1);
 }
 
+// Behind the verification prompt `tokens` were decoded one by one: evaluated together, where
+// nothing is skipped, they must have the same logits.
+void EngineSubject::check_skipping(std::span<const int> tokens) {
+  if (!session_.model().facts().skip_zeros) return;
+  session_.truncate(session_.position() - 1);
+  const std::span<const float> logits = session_.decode(tokens.back());
+  const std::vector<float> decoded(logits.begin(), logits.end());
+  session_.truncate(kVerifyPrompt);
+  const std::span<const float> complete = session_.prefill(tokens);
+  if (std::memcmp(complete.data(), decoded.data(), complete.size_bytes()) == 0) return;
+  throw Error(fmt::format("skipping zeros changes the logits of {}: expected those of a complete "
+                          "evaluation of {} tokens, got others",
+                          session_.model().facts().spec, tokens.size()),
+              1);
+}
+
+std::optional<engine::SkipCounts> EngineSubject::skip_counts() const {
+  if (!session_.model().facts().skip_zeros) return std::nullopt;
+  return session_.skip_counts();
+}
+
 std::string EngineSubject::verify() {
   session_.truncate(0);
   filled_ = 0;
@@ -133,14 +154,17 @@ std::string EngineSubject::verify() {
   std::uint64_t hash = engine::hash_logits(logits);
   int next = engine::argmax(logits);
   check_together(next);
+  std::vector<int> decoded;
   for (int i = 0; i < kVerifySteps; ++i) {
     check_stop();
     const int token = next;
+    decoded.push_back(token);
     logits = session_.decode(token);
     hash = engine::hash_logits(logits, hash);
     next = engine::argmax(logits);
     check_search(token, next);
   }
+  check_skipping(decoded);
   session_.truncate(0);
   return fmt::format("{:016x}", hash);
 }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -78,6 +79,9 @@ class EngineSubject final : public Subject {
   std::int64_t bytes_moved(const TestCase& test) const override;
   engine::Operations operations(const TestCase& test) const override;
 
+  // What decoding has read where zeros are skipped; empty where nothing is.
+  std::optional<engine::SkipCounts> skip_counts() const;
+
   // As run(), and says where the time went.
   engine::PhaseTimes run_phases(const TestCase& test);
 
@@ -86,6 +90,7 @@ class EngineSubject final : public Subject {
   void step(std::int64_t index, int sequences);
   void check_together(int token);
   void check_search(int token, int best);
+  void check_skipping(std::span<const int> tokens);
   engine::Answer decoding() const noexcept;
   void check_stop() const;
 

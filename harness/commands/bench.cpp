@@ -351,6 +351,9 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
   if (!interrupted.load()) measure_own_limits();
   record_limits(*record_, limits_.at(configuration.threads),
                 limits_by_threads(configuration.threads));
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    if (const auto counts = subjects[i]->skip_counts()) record_skipping(*record_, i, *counts);
+  }
   finish_record(outcome);
 
   add_trials(report_, run_facts(configuration), subject_facts(*record_), options_.tests,

@@ -37,6 +37,7 @@ struct RunOptions {
   int batch = 512;
   bool twin = false;
   bool greedy_head = false;  // of generate only
+  bool skip_zeros = false;
 };
 
 void add_run_options(CLI::App& app, RunOptions& o) {
@@ -49,6 +50,7 @@ void add_run_options(CLI::App& app, RunOptions& o) {
   app.add_option("--cache-type-v", o.cache_v, "Type of cached values, f16 or f32 (also -ctv)");
   app.add_option("-b,--batch-size,--ubatch-size", o.batch, "Tokens evaluated together (also -ub)");
   app.add_option("--head", o.head, kHeadHelp);
+  app.add_flag("--skip-zeros", o.skip_zeros, kSkipZerosHelp);
   app.add_flag("--fp16-twin", o.twin,
                "Run the FP16 twin of a ternary model: the baseline of tern bench");
 }
@@ -81,7 +83,8 @@ class Runner {
         model_(engine::Model::load(o.model, table_, pool_,
                                    {.head = parse_head(o.head),
                                     .ternary_bits = parse_ternary_bits(o.ternary_bits),
-                                    .greedy_head = o.greedy_head})) {
+                                    .greedy_head = o.greedy_head,
+                                    .skip_zeros = o.skip_zeros})) {
     if (o.twin) model_ = engine::Model::half_twin(*model_, pool_);
     if (positions > model_->config().context) {
       throw Error(fmt::format("model {}: expected at most {} positions (its context), got {}",
@@ -248,7 +251,7 @@ int run_synth(const std::vector<std::string>& args) {
   app.add_option("-t,--threads", threads, "Threads (default: physical cores)");
   if (!parse_command(app, args)) return 0;
   if (shape_name.starts_with("synth:")) shape_name.erase(0, 6);
-  const engine::SyntheticShape& shape = engine::synthetic_shape(shape_name);
+  const engine::SyntheticShape shape = engine::synthetic_shape(shape_name);
   const engine::DType type = synthetic_type(type_name);
   engine::ThreadPool pool({.threads = parse_threads(threads)});
   engine::write_synthetic(shape, seed, type, out, pool);

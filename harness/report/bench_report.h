@@ -27,6 +27,10 @@ struct SubjectFacts {
   double ternary_bits = 0;  // of a ternary weight in memory; 0: none, or the record does not say
   std::string why_ternary_bits;  // how they came to be so many
   bool greedy_head = false;      // decoding searches the largest logit, through a copy of the head
+  // Decoding reads only what squared ReLU has not made zero: shares of `up` and `down` read, 0
+  // where the record does not say.
+  bool skip_zeros = false;
+  double up_rows_read = 0, down_columns_read = 0;
 };
 
 // What the rows of one configuration share.

@@ -105,6 +105,10 @@ Json tern_json(const BenchRow& row) {
   json["sequences"] = row.test.sequences;
   if (row.subject.ternary_bits > 0) json["ternary_bits"] = row.subject.ternary_bits;
   if (row.subject.greedy_head) json["greedy_head"] = true;
+  if (row.subject.skip_zeros) {
+    json["skip_zeros"]["up_rows_read"] = row.subject.up_rows_read;
+    json["skip_zeros"]["down_columns_read"] = row.subject.down_columns_read;
+  }
   json["energy"] = energy_json(row.energy);
   if (row.cpu_ns_per_token.has_value()) json["cpu_ms_per_token"] = *row.cpu_ns_per_token * 1e-6;
   json["bytes_per_token"] = row.bytes_per_token;

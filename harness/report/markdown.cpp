@@ -218,6 +218,15 @@ std::vector<std::string> footnotes(const BenchReport& report) {
                "which finds the same token");
     }
   }
+  for (const BenchRow& row : report.rows) {
+    if (row.subject.skip_zeros) {
+      add_once(lines, fmt::format("skipped zeros: one sequence of {} decodes from {:.1f} % of the "
+                                  "rows of up and {:.1f} % of the columns of down, with the same "
+                                  "answers ({})",
+                                  row.subject.name, 100 * row.subject.up_rows_read,
+                                  100 * row.subject.down_columns_read, row.subject.model));
+    }
+  }
   for (const std::string& note : report.notes) add_once(lines, "note: " + note);
   return lines;
 }

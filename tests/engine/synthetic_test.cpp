@@ -1,5 +1,6 @@
 #include "engine/synthetic.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/error.h"
@@ -23,14 +24,14 @@ TEST_CASE("the published shapes have the published sizes", "[synthetic]") {
       {"13b", 12.852}, {"30b", 30.475}, {"70b", 70.055}, {"100b", 100.221}};
   for (const auto& [name, billions] : published) {
     CAPTURE(name);
-    const engine::SyntheticShape& s = engine::synthetic_shape(name);
+    const engine::SyntheticShape s = engine::synthetic_shape(name);
     const auto parameters =
         static_cast<double>(engine::synthetic_parameters(s) + s.vocab * s.hidden);
     CHECK(parameters / 1e9 == Approx(billions).margin(0.0006));
     CHECK(s.heads * s.head_dim == s.hidden);
   }
   // 2B4T's checkpoint has 2,412,820,480 parameters, norms included.
-  const engine::SyntheticShape& s = engine::synthetic_shape("bitnet-b1.58-2b4t");
+  const engine::SyntheticShape s = engine::synthetic_shape("bitnet-b1.58-2b4t");
   const std::int64_t norms = s.layers * (2 * s.hidden + s.heads * s.head_dim + s.ffn) + s.hidden;
   CHECK(engine::synthetic_parameters(s) + s.vocab * s.hidden + norms == 2412820480);
 }
@@ -38,6 +39,39 @@ TEST_CASE("the published shapes have the published sizes", "[synthetic]") {
 TEST_CASE("an unknown shape names the known ones", "[synthetic]") {
   CHECK_THROWS_WITH(engine::synthetic_shape("2b"),
                     Contains("'2b'") && Contains("bitnet-b1.58-2b4t") && Contains("100b"));
+}
+
+TEST_CASE("a share of zeros is part of the name", "[synthetic]") {
+  const engine::SyntheticShape some = engine::synthetic_shape("tiny:zeros=0.80");
+  CHECK(some.zeros == 0.8);
+  CHECK(engine::full_name(some) == "tiny:zeros=0.8");
+  CHECK(engine::config_of(some).name == "tiny:zeros=0.8");
+  CHECK(engine::full_name(engine::synthetic_shape("tiny:zeros=0.5")) == "tiny");
+  for (const std::string wrong : {"0.49", "1", "-1", "", "0.8x", "nan", "0.8:zeros=0.8"}) {
+    CHECK_THROWS_WITH(engine::synthetic_shape("tiny:zeros=" + wrong),
+                      Contains("expected zeros from 0.5 to less than 1"));
+  }
+  CHECK_THROWS_WITH(engine::synthetic_shape("tiny:ones=0.8"), Contains("expected one of"));
+
+  // Gate rows are empty or as without the option; no other matrix changes.
+  std::vector<std::int8_t> with(256), without(256);
+  int empty = 0;
+  for (std::int64_t row = 0; row < 512; ++row) {
+    using engine::LayerRole;
+    const auto seed = engine::kSyntheticSeed;
+    engine::synthetic_trits(some, seed, 1, LayerRole::kGate, row, 256, with.data());
+    engine::synthetic_trits(seed, engine::synthetic_tensor(1, LayerRole::kGate), row, 256,
+                            without.data());
+    if (with != without) {
+      ++empty;
+      CHECK(std::count(with.begin(), with.end(), 0) == 256);
+    }
+    engine::synthetic_trits(some, seed, 1, LayerRole::kUp, row, 256, with.data());
+    engine::synthetic_trits(seed, engine::synthetic_tensor(1, LayerRole::kUp), row, 256,
+                            without.data());
+    CHECK(with == without);
+  }
+  CHECK(empty / 512.0 == Approx(0.6).margin(0.07));
 }
 
 TEST_CASE("trits are uniform, independent of everything but name and seed", "[synthetic]") {
@@ -74,7 +108,7 @@ TEST_CASE("a written model is the network made in memory", "[synthetic]") {
     return std::vector<float>(span.begin(), span.end());
   };
   const auto path = folder / "tiny.gguf";
-  const auto& shape = engine::synthetic_shape("tiny");
+  const auto shape = engine::synthetic_shape("tiny");
   const auto made = engine::Model::load("synth:tiny", table, pool);
 
   engine::write_synthetic(shape, engine::kSyntheticSeed, engine::DType::kI2S, path, pool);
