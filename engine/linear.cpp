@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/thread_pool.h"
+#include "engine/weight_memory.h"
 #include "kernels/check.h"
 
 namespace tern::engine {
@@ -26,6 +27,11 @@ void for_row_blocks(ThreadPool& pool, std::int64_t rows, std::int64_t block, F&&
   if (error) std::rethrow_exception(error);
 }
 
+kernels::AlignedBuffer<std::uint8_t> room(WeightMemory* memory, std::size_t bytes) {
+  if (memory != nullptr) return memory->take(bytes);
+  return kernels::AlignedBuffer<std::uint8_t>(bytes);
+}
+
 }  // namespace
 
 std::int64_t half_bytes(kernels::HalfType type) noexcept {
@@ -39,12 +45,12 @@ std::int64_t block_row_bytes(kernels::BlockType type, std::int64_t cols) noexcep
 
 TernaryLinear::TernaryLinear(const kernels::TernaryKernels& kernels, std::int64_t rows,
                              std::int64_t cols, float scale, const RowTrits& row_trits,
-                             ThreadPool& pool)
+                             ThreadPool& pool, WeightMemory* memory)
     : kernels_(&kernels),
       rows_(rows),
       cols_(cols),
       scale_(scale),
-      packed_(kernels.packed_bytes(rows, cols)) {
+      packed_(room(memory, kernels.packed_bytes(rows, cols))) {
   TERN_CHECK(cols <= kernels::kMaxTernaryCols, "%lld columns", static_cast<long long>(cols));
   for_row_blocks(pool, rows, kernels_->row_block, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::int8_t> trits(static_cast<std::size_t>((end - begin) * cols));
@@ -73,13 +79,13 @@ void TernaryLinear::unpack_row(std::int64_t row, std::int8_t* trits) const noexc
 
 HalfLinear::HalfLinear(const kernels::KernelTable& table, kernels::HalfType type, std::int64_t rows,
                        std::int64_t cols, float scale, const RowWeights& row_weights,
-                       ThreadPool& pool)
+                       ThreadPool& pool, WeightMemory* memory)
     : kernels_(&table.half),
       type_(type),
       rows_(rows),
       cols_(cols),
       scale_(scale),
-      packed_(table.half.packed_bytes(type, rows, cols)) {
+      packed_(room(memory, table.half.packed_bytes(type, rows, cols))) {
   const std::int64_t row_size = cols * half_bytes(type);
   for_row_blocks(pool, rows, kernels_->row_block, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::uint8_t> weights(static_cast<std::size_t>((end - begin) * row_size));
@@ -105,13 +111,13 @@ void HalfLinear::unpack_row(std::int64_t row, float* out) const noexcept {
 
 BlockLinear::BlockLinear(const kernels::KernelTable& table, kernels::BlockType type,
                          std::int64_t rows, std::int64_t cols, float scale,
-                         const RowBlocks& row_blocks, ThreadPool& pool)
+                         const RowBlocks& row_blocks, ThreadPool& pool, WeightMemory* memory)
     : kernels_(&table.block),
       type_(type),
       rows_(rows),
       cols_(cols),
       scale_(scale),
-      packed_(table.block.packed_bytes(type, rows, cols)) {
+      packed_(room(memory, table.block.packed_bytes(type, rows, cols))) {
   const std::int64_t row_size = block_row_bytes(type, cols);
   for_row_blocks(pool, rows, kernels_->row_block, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::byte> blocks(static_cast<std::size_t>((end - begin) * row_size));

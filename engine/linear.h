@@ -2,7 +2,8 @@
 // One matrix of the network, packed for one kernels row, and what it does to a batch of
 // activations. TernaryLinear multiplies int8-quantised activations; HalfLinear multiplies binary32
 // activations by F16, BF16 or F32 weights; BlockLinear multiplies activations quantised per block
-// by Q8_0, Q4_0 or Q6_K weights. Nothing else in the engine knows the difference.
+// by Q8_0, Q4_0 or Q6_K weights. Nothing else in the engine knows the difference. Each takes its
+// memory from a WeightMemory, or by itself where there is none.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +16,7 @@
 namespace tern::engine {
 
 class ThreadPool;
+class WeightMemory;
 
 // The input of linear layers: `tokens` rows. The quantised half is filled only when a ternary layer
 // reads it, the blocks only when a block layer does.
@@ -35,7 +37,8 @@ class TernaryLinear {
   // throw.
   using RowTrits = std::function<void(std::int64_t row, std::int8_t* out)>;
   TernaryLinear(const kernels::TernaryKernels& kernels, std::int64_t rows, std::int64_t cols,
-                float scale, const RowTrits& row_trits, ThreadPool& pool);
+                float scale, const RowTrits& row_trits, ThreadPool& pool,
+                WeightMemory* memory = nullptr);
 
   std::int64_t rows() const noexcept { return rows_; }
   std::int64_t cols() const noexcept { return cols_; }
@@ -62,7 +65,8 @@ class HalfLinear {
   // threads.
   using RowWeights = std::function<void(std::int64_t row, void* out)>;
   HalfLinear(const kernels::KernelTable& table, kernels::HalfType type, std::int64_t rows,
-             std::int64_t cols, float scale, const RowWeights& row_weights, ThreadPool& pool);
+             std::int64_t cols, float scale, const RowWeights& row_weights, ThreadPool& pool,
+             WeightMemory* memory = nullptr);
 
   std::int64_t rows() const noexcept { return rows_; }
   std::int64_t cols() const noexcept { return cols_; }
@@ -95,7 +99,8 @@ class BlockLinear {
   // many threads, may throw. cols: whole blocks.
   using RowBlocks = std::function<void(std::int64_t row, std::byte* out)>;
   BlockLinear(const kernels::KernelTable& table, kernels::BlockType type, std::int64_t rows,
-              std::int64_t cols, float scale, const RowBlocks& row_blocks, ThreadPool& pool);
+              std::int64_t cols, float scale, const RowBlocks& row_blocks, ThreadPool& pool,
+              WeightMemory* memory = nullptr);
 
   std::int64_t rows() const noexcept { return rows_; }
   std::int64_t cols() const noexcept { return cols_; }

@@ -7,6 +7,7 @@
 #include "engine/formats/block_encoders.h"
 #include "engine/synthetic.h"
 #include "engine/thread_pool.h"
+#include "engine/weight_memory.h"
 #include "engine/weight_reader.h"
 #include "kernels/float16.h"
 
@@ -186,15 +187,16 @@ ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config
 namespace {
 
 Embedding synthetic_embedding(const ModelConfig& c, std::uint64_t seed, HeadType head,
-                              const kernels::KernelTable& table, ThreadPool& pool) {
+                              const kernels::KernelTable& table, ThreadPool& pool,
+                              WeightMemory& memory) {
   const auto half_row = [&](std::int64_t row, std::uint16_t* out) {
     synthetic_embedding_row(seed, row, c.hidden, out);
   };
   if (head == HeadType::kStored) {
     return HalfLinear(
         table, kernels::HalfType::kF16, c.vocab, c.hidden, 1.0f,
-        [&](std::int64_t row, void* out) { half_row(row, static_cast<std::uint16_t*>(out)); },
-        pool);
+        [&](std::int64_t row, void* out) { half_row(row, static_cast<std::uint16_t*>(out)); }, pool,
+        &memory);
   }
   return requantized(
       head, "synth:" + c.name, table, c.vocab, c.hidden,
@@ -203,7 +205,7 @@ Embedding synthetic_embedding(const ModelConfig& c, std::uint64_t seed, HeadType
         half_row(row, half.data());
         std::transform(half.begin(), half.end(), out, kernels::f16_to_f32);
       },
-      pool);
+      pool, memory);
 }
 
 }  // namespace
@@ -212,11 +214,12 @@ ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
                           const WeightChoices& choices, const kernels::KernelTable& table,
                           ThreadPool& pool) {
   const ModelConfig c = config_of(shape);
+  WeightMemory memory;
   const auto ones = [](std::int64_t n) {
     return std::vector<float>(static_cast<std::size_t>(n), 1.0f);
   };
   auto shared = std::make_shared<SharedWeights>(
-      SharedWeights{.embedding = synthetic_embedding(c, seed, choices.head, table, pool),
+      SharedWeights{.embedding = synthetic_embedding(c, seed, choices.head, table, pool, memory),
                     .output = nullptr,
                     .output_norm = ones(c.hidden),
                     .norms = {},
@@ -232,7 +235,7 @@ ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
               [&](std::int64_t row, std::int8_t* out) {
                 synthetic_trits(shape, seed, layer, role, row, cols, out);
               },
-              pool);
+              pool, &memory);
         }));
     if (choices.skip_zeros) add_sparse(weights.layers.back(), "synth:" + c.name, table, pool);
   }
@@ -249,7 +252,7 @@ kernels::HalfType half_type(TwinType type) noexcept {
 }
 
 HalfLinear half_of(const TernaryLinear& w, TwinType type, const kernels::KernelTable& table,
-                   ThreadPool& pool) {
+                   ThreadPool& pool, WeightMemory& memory) {
   const auto half_bits = [&](float value) {
     // BF16 is the upper half of binary32, exact for -1 and 1.
     return type == TwinType::kF16
@@ -265,7 +268,7 @@ HalfLinear half_of(const TernaryLinear& w, TwinType type, const kernels::KernelT
         auto* half = static_cast<std::uint16_t*>(out);
         for (std::size_t c = 0; c < trits.size(); ++c) half[c] = values[trits[c] + 1];
       },
-      pool);
+      pool, &memory);
 }
 
 kernels::BlockType block_type(TwinType type) noexcept {
@@ -273,7 +276,7 @@ kernels::BlockType block_type(TwinType type) noexcept {
 }
 
 BlockLinear blocks_of(const TernaryLinear& w, TwinType type, const kernels::KernelTable& table,
-                      ThreadPool& pool) {
+                      ThreadPool& pool, WeightMemory& memory) {
   if (w.cols() % kernels::kQuantBlock != 0) {
     throw Error(std::string(name(type)) + " twin: expected matrices with columns in multiples of " +
                 std::to_string(kernels::kQuantBlock) + ", got " + std::to_string(w.cols()));
@@ -286,17 +289,18 @@ BlockLinear blocks_of(const TernaryLinear& w, TwinType type, const kernels::Kern
         w.unpack_row(row, trits.data());
         encode_block_trits(stored, trits, 1.0f, out);
       },
-      pool);
+      pool, &memory);
 }
 
 }  // namespace
 
 std::vector<LayerWeights> twin_layers(const ModelWeights& ternary, TwinType type,
                                       const kernels::KernelTable& table, ThreadPool& pool) {
+  WeightMemory memory;
   const auto twin = [&](const Linear& w) -> Linear {
     const auto& trits = std::get<TernaryLinear>(w);
-    if (is_half(type)) return half_of(trits, type, table, pool);
-    return blocks_of(trits, type, table, pool);
+    if (is_half(type)) return half_of(trits, type, table, pool, memory);
+    return blocks_of(trits, type, table, pool, memory);
   };
   std::vector<LayerWeights> layers;
   for (const LayerWeights& l : ternary.layers) {

@@ -125,7 +125,7 @@ Embedding WeightReader::model_matrix(ModelRole role, std::int64_t rows, std::int
   }
   return requantized(
       head, origin_, table_, rows, cols,
-      [&](std::int64_t row, float* out) { decode_row(tensor, row, out); }, pool_);
+      [&](std::int64_t row, float* out) { decode_row(tensor, row, out); }, pool_, memory_);
 }
 
 Embedding WeightReader::embedding(const TensorView& tensor) {
@@ -167,7 +167,7 @@ BlockLinear WeightReader::block(const TensorView& tensor, kernels::BlockType typ
         std::memcpy(out, tensor.bytes.data() + row * row_bytes,
                     static_cast<std::size_t>(row_bytes));
       },
-      pool_);
+      pool_, &memory_);
 }
 
 HalfLinear WeightReader::half(const TensorView& tensor) {
@@ -188,7 +188,7 @@ HalfLinear WeightReader::half(const TensorView& tensor) {
           decode_row(tensor, row, static_cast<float*>(out));
         }
       },
-      pool_);
+      pool_, &memory_);
 }
 
 TernaryLinear WeightReader::ternary(const TensorView& tensor) {
@@ -199,13 +199,14 @@ TernaryLinear WeightReader::ternary(const TensorView& tensor) {
   }
   return TernaryLinear(
       ternary_kernels_, tensor.shape[0], tensor.shape[1], scale,
-      [&](std::int64_t row, std::int8_t* out) { decode_trits(tensor, row, out); }, pool_);
+      [&](std::int64_t row, std::int8_t* out) { decode_trits(tensor, row, out); }, pool_, &memory_);
 }
 
 TernaryLinear WeightReader::hf_packed(const TensorView& tensor, std::int64_t rows) {
   return TernaryLinear(
       ternary_kernels_, rows, tensor.shape[1], hf_scale(tensor.name),
-      [&](std::int64_t row, std::int8_t* out) { decode_hf_packed_trits(tensor, row, out); }, pool_);
+      [&](std::int64_t row, std::int8_t* out) { decode_hf_packed_trits(tensor, row, out); }, pool_,
+      &memory_);
 }
 
 // Absmean quantisation of a float master (arXiv:2402.17764): s = 1 / max(mean|W|, 1e-5), trits
@@ -221,7 +222,7 @@ TernaryLinear WeightReader::ternarized(const TensorView& tensor) {
         for (std::int64_t c = 0; c < cols; ++c)
           out[c] = ternarize(weights[static_cast<std::size_t>(c)], s);
       },
-      pool_);
+      pool_, &memory_);
 }
 
 float WeightReader::hf_scale(const std::string& weight_name) {
@@ -255,7 +256,7 @@ void WeightReader::refuse_leftovers(std::span<const TensorView> tensors) const {
 BlockLinear requantized(HeadType head, const std::string& origin, const kernels::KernelTable& table,
                         std::int64_t rows, std::int64_t cols,
                         const std::function<void(std::int64_t row, float* out)>& row_weights,
-                        ThreadPool& pool) {
+                        ThreadPool& pool, WeightMemory& memory) {
   const bool q8 = head == HeadType::kQ8_0;
   const DType stored = q8 ? DType::kQ8_0 : DType::kQ6_K;
   if (cols % block_elements(stored) != 0) {
@@ -270,7 +271,7 @@ BlockLinear requantized(HeadType head, const std::string& origin, const kernels:
         row_weights(row, weights.data());
         encode_blocks(stored, weights, out);
       },
-      pool);
+      pool, &memory);
 }
 
 }  // namespace tern::engine

@@ -15,6 +15,7 @@
 #include "engine/tensor.h"
 #include "engine/tensor_names.h"
 #include "engine/weight_choices.h"
+#include "engine/weight_memory.h"
 
 namespace tern::engine {
 
@@ -56,6 +57,7 @@ class WeightReader {
   const kernels::KernelTable& table_;
   const kernels::TernaryKernels& ternary_kernels_;
   ThreadPool& pool_;
+  WeightMemory memory_;
   std::set<std::string> taken_;
 };
 
@@ -65,6 +67,6 @@ class WeightReader {
 BlockLinear requantized(HeadType head, const std::string& origin, const kernels::KernelTable& table,
                         std::int64_t rows, std::int64_t cols,
                         const std::function<void(std::int64_t row, float* out)>& row_weights,
-                        ThreadPool& pool);
+                        ThreadPool& pool, WeightMemory& memory);
 
 }  // namespace tern::engine

@@ -25,6 +25,9 @@ class AlignedBuffer {
   AlignedBuffer() = default;
   // Throws std::bad_alloc when memory is short.
   explicit AlignedBuffer(std::size_t size) : data_(allocate(size)), size_(size) {}
+  // Part of a larger region, which lives as long as this.
+  AlignedBuffer(const std::shared_ptr<T>& begin, std::size_t size)
+      : data_(begin.get(), {begin}), size_(size) {}
 
   T* data() noexcept { return data_.get(); }
   const T* data() const noexcept { return data_.get(); }
@@ -37,7 +40,10 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    void operator()(T* p) const noexcept { std::free(p); }
+    std::shared_ptr<T> region;  // null: an allocation of its own
+    void operator()(T* p) const noexcept {
+      if (region == nullptr) std::free(p);
+    }
   };
   static T* allocate(std::size_t size) {
     if (size == 0) return nullptr;

@@ -17,7 +17,7 @@ struct Reading {
 
 using SideBySide = Reading<4, 2048, 2>;  // best on Intel's server cores
 using InTurn = Reading<1, 8192, 3>;      // best on AMD's
-using InTwos = Reading<2, 4096, 3>;      // the same, of blocks with scales
+using InTwos = Reading<2, 3072, 3>;      // the same, of blocks with scales
 using InTurnToL2 = Reading<1, 8192, 2>;  // where nobody has compared
 
 }  // namespace tern::kernels
