@@ -15,6 +15,23 @@ namespace {
 
 constexpr std::uint32_t bit(Feature feature) { return static_cast<std::uint32_t>(feature); }
 
+struct FeatureName {
+  Feature feature;
+  const char* what;
+};
+constexpr FeatureName kFeatureNames[] = {
+    {Feature::kAvx2, "AVX2 with FMA and F16C"},
+    {Feature::kAvxVnni, "AVX2 with FMA and F16C and AVX-VNNI"},
+    {Feature::kAvx512Vnni, "AVX-512 F, BW, DQ, VL and VNNI"},
+    {Feature::kAvx512Vbmi, "AVX-512 F, BW, DQ, VL, VNNI and VBMI"},
+    {Feature::kAmxInt8, "AVX-512 F, BW, DQ, VL, VNNI and VBMI with AMX tiles and int8 products"},
+    {Feature::kZen4, "AVX-512 F, BW, DQ, VL, VNNI and VBMI on an AMD processor (Zen 4 or later)"},
+    {Feature::kAvx512Bf16, "the dot product of BF16 (AVX512_BF16)"},
+    {Feature::kNeon, "Advanced SIMD"},
+    {Feature::kDotprod, "the dot-product instructions (DotProd)"},
+    {Feature::kI8mm, "the dot-product and 8-bit matrix instructions (DotProd, I8MM)"},
+};
+
 #if defined(__x86_64__)
 
 struct Leaf {
@@ -63,13 +80,15 @@ std::uint32_t detect_x86() noexcept {
   const bool avx2 = fma_f16c_avx && (seven.ebx & (1u << 5)) != 0 && all(xcr0, 0x6);
   if (avx2) bits |= bit(Feature::kAvx2);
   // Subleaf 1 exists where subleaf 0 says so; elsewhere it may repeat another leaf.
-  if (avx2 && seven.eax >= 1 && (cpuid(7, 1).eax & (1u << 4)) != 0) bits |= bit(Feature::kAvxVnni);
+  const Leaf seven_one = seven.eax >= 1 ? cpuid(7, 1) : Leaf{};
+  if (avx2 && (seven_one.eax & (1u << 4)) != 0) bits |= bit(Feature::kAvxVnni);
   const std::uint32_t f_dq_bw_vl = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
   if (avx2 && all(seven.ebx, f_dq_bw_vl) && (seven.ecx & (1u << 11)) != 0 && all(xcr0, 0xe6)) {
     bits |= bit(Feature::kAvx512Vnni);
     const bool vbmi = (seven.ecx & (1u << 1)) != 0;
     if (vbmi) bits |= bit(Feature::kAvx512Vbmi);
     if (vbmi && is_amd()) bits |= bit(Feature::kZen4);
+    if ((seven_one.eax & (1u << 5)) != 0) bits |= bit(Feature::kAvx512Bf16);
     const bool tile_int8 = all(seven.edx, (1u << 24) | (1u << 25));
     if (vbmi && tile_int8 && all(xcr0, 0x60000) && request_tiles()) bits |= bit(Feature::kAmxInt8);
   }
@@ -97,40 +116,13 @@ CpuFeatures detect_cpu() noexcept {
 }
 
 std::string why_not(Feature feature, CpuFeatures cpu) {
-  if (cpu.has(feature)) return "";
-  const char* what = "this feature";
-  switch (feature) {
-    case Feature::kNone:
-      return "";
-    case Feature::kAvx2:
-      what = "AVX2 with FMA and F16C";
-      break;
-    case Feature::kAvxVnni:
-      what = "AVX2 with FMA and F16C and AVX-VNNI";
-      break;
-    case Feature::kAvx512Vnni:
-      what = "AVX-512 F, BW, DQ, VL and VNNI";
-      break;
-    case Feature::kAvx512Vbmi:
-      what = "AVX-512 F, BW, DQ, VL, VNNI and VBMI";
-      break;
-    case Feature::kAmxInt8:
-      what = "AVX-512 F, BW, DQ, VL, VNNI and VBMI with AMX tiles and int8 products";
-      break;
-    case Feature::kZen4:
-      what = "AVX-512 F, BW, DQ, VL, VNNI and VBMI of an AMD processor (Zen 4 or later)";
-      break;
-    case Feature::kNeon:
-      what = "Advanced SIMD";
-      break;
-    case Feature::kDotprod:
-      what = "the dot-product instructions (DotProd)";
-      break;
-    case Feature::kI8mm:
-      what = "the dot-product and 8-bit matrix instructions (DotProd, I8MM)";
-      break;
+  std::string missing;
+  for (const FeatureName& name : kFeatureNames) {
+    const Feature level = static_cast<Feature>(bit(feature) & bit(name.feature));
+    if (level == Feature::kNone || cpu.has(level)) continue;
+    missing += (missing.empty() ? "" : ", and ") + std::string(name.what);
   }
-  return std::string("the CPU or its operating system lacks ") + what;
+  return missing.empty() ? "" : "the CPU or its operating system lacks " + missing;
 }
 
 void reset_float_mode() noexcept {

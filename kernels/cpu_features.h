@@ -15,10 +15,16 @@ enum class Feature : std::uint32_t {
   kAvx512Vbmi = 1u << 3,  // the same and VBMI
   kAmxInt8 = 1u << 4,     // the same, AMX tiles and int8 products, and the OS let us use them
   kZen4 = 1u << 8,        // kAvx512Vbmi on a processor of AMD's: Zen 4 or later
+  kAvx512Bf16 = 1u << 9,  // kAvx512Vnni and the dot product of BF16
   kNeon = 1u << 5,        // Advanced SIMD (every ARMv8-A)
   kDotprod = 1u << 6,     // SDOT/UDOT (ARMv8.2-A DotProd)
   kI8mm = 1u << 7,        // kDotprod and SMMLA (ARMv8.6-A I8MM)
 };
+
+// Both levels, for a row that needs more than one of them.
+constexpr Feature operator|(Feature a, Feature b) noexcept {
+  return static_cast<Feature>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
 
 struct CpuFeatures {
   std::uint32_t bits = 0;

@@ -34,9 +34,34 @@ constinit const KernelTable kTables[] = {
      scalar::kHalf, scalar::kBlock, scalar::kQuantize, scalar::kVector, scalar::kAttention},
 };
 
+#if defined(__x86_64__)
+constinit const KernelTable kInexactTables[] = {
+    {"amx+bf16", Feature::kAmxInt8 | Feature::kAvx512Bf16, amx::kTernary, amx::kTernaryDense,
+     avx512vnni::kSparse, avx512bf16::kHalf, avx512vnni::kBlock, avx512::kQuantize, avx512::kVector,
+     avx512::kAttention},
+    {"zen4+bf16", Feature::kZen4 | Feature::kAvx512Bf16, avx512vnni::kTernaryInTurn,
+     avx512vbmi::kTernaryDenseInTurn, avx512vnni::kSparse, avx512bf16::kHalfInTurn,
+     avx512vnni::kBlockInTwos, avx512::kQuantize, avx512::kVector, avx512::kAttention},
+    {"avx512vbmi+bf16", Feature::kAvx512Vbmi | Feature::kAvx512Bf16, avx512vnni::kTernary,
+     avx512vbmi::kTernaryDense, avx512vnni::kSparse, avx512bf16::kHalf, avx512vnni::kBlock,
+     avx512::kQuantize, avx512::kVector, avx512::kAttention},
+    {"avx512vnni+bf16", Feature::kAvx512Vnni | Feature::kAvx512Bf16, avx512vnni::kTernary,
+     scalar::kTernaryDense, avx512vnni::kSparse, avx512bf16::kHalf, avx512vnni::kBlock,
+     avx512::kQuantize, avx512::kVector, avx512::kAttention},
+};
+#endif
+
 }  // namespace
 
 std::span<const KernelTable> compiled_tables() noexcept { return kTables; }
+
+std::span<const KernelTable> inexact_tables() noexcept {
+#if defined(__x86_64__)
+  return kInexactTables;
+#else
+  return {};
+#endif
+}
 
 const KernelTable& select_table(CpuFeatures cpu) noexcept {
   for (const KernelTable& table : kTables) {
@@ -46,8 +71,10 @@ const KernelTable& select_table(CpuFeatures cpu) noexcept {
 }
 
 const KernelTable* find_table(std::string_view name) noexcept {
-  for (const KernelTable& table : kTables) {
-    if (name == table.name) return &table;
+  for (const std::span<const KernelTable> tables : {compiled_tables(), inexact_tables()}) {
+    for (const KernelTable& table : tables) {
+      if (name == table.name) return &table;
+    }
   }
   return nullptr;
 }

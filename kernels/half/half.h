@@ -31,6 +31,9 @@ struct HalfMatrix {
 struct HalfKernels {
   std::int64_t row_block;
 
+  // The arithmetic above for every type. False: BF16 has another (half_avx512bf16.cpp).
+  bool exact;
+
   std::size_t (*packed_bytes)(HalfType type, std::int64_t rows, std::int64_t cols) noexcept;
 
   // weights: (end - begin, cols) row-major in `type`, any alignment: rows [begin, end). Writes
@@ -52,6 +55,9 @@ struct HalfKernels {
   // The limit of gemm, as TernaryKernels::peak: binary32 fma between registers, for at most 2^19
   // rounds; returns the multiply-adds done, counted by the sums.
   std::int64_t (*peak)(std::int64_t rounds) noexcept;
+
+  // The same for BF16 weights: another figure where BF16 has instructions of its own.
+  std::int64_t (*peak_bf16)(std::int64_t rounds) noexcept;
 };
 
 namespace scalar {
@@ -64,6 +70,10 @@ namespace avx512 {
 extern const HalfKernels kHalf;
 extern const HalfKernels kHalfInTurn;  // its gemv: see kernels/simd/reading.h
 }  // namespace avx512
+namespace avx512bf16 {
+extern const HalfKernels kHalf;  // not exact
+extern const HalfKernels kHalfInTurn;
+}  // namespace avx512bf16
 namespace neon {
 extern const HalfKernels kHalf;
 }

@@ -303,9 +303,11 @@ std::int64_t peak(std::int64_t rounds) noexcept {
 
 template <class Reading>
 constexpr HalfKernels kKernels = {kHalfPanelRows,
+                                  true,
                                   scalar::half_packed_bytes,
                                   scalar::half_pack,
                                   scalar::half_unpack_row,
                                   gemv<Reading>,
                                   gemm,
+                                  peak,
                                   peak};

@@ -142,6 +142,6 @@ void half_unpack_row(const HalfMatrix& w, std::int64_t row, float* out) noexcept
 }
 
 constinit const HalfKernels kHalf = {
-    kHalfPanelRows, half_packed_bytes, half_pack, half_unpack_row, gemv, gemm, peak};
+    kHalfPanelRows, true, half_packed_bytes, half_pack, half_unpack_row, gemv, gemm, peak, peak};
 
 }  // namespace tern::kernels::scalar

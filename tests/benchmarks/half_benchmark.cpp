@@ -20,7 +20,8 @@ void run_half(benchmark::State& state, const KernelTable& table, HalfType type, 
   AlignedBuffer<float> y(static_cast<std::size_t>(shape.rows * what.tokens));
   if (what.gemm) {
     const HalfMatrix w{weights.first(), type, shape.rows, shape.cols, 1.0f};
-    return run_beside_peak(state, kernels.peak, shape.macs(what.tokens), [&] {
+    const auto peak = type == HalfType::kBf16 ? kernels.peak_bf16 : kernels.peak;
+    return run_beside_peak(state, peak, shape.macs(what.tokens), [&] {
       kernels.gemm(w, x.data(), shape.cols, what.tokens, y.data(), shape.rows, 0, shape.rows);
     });
   }
@@ -29,16 +30,21 @@ void run_half(benchmark::State& state, const KernelTable& table, HalfType type, 
   });
 }
 
+void register_type(const KernelTable& table, const char* name, HalfType type, const Case& what) {
+  register_case(table, name, what, [&table, what, type](benchmark::State& state) {
+    run_half(state, table, type, what);
+  });
+}
+
 }  // namespace
 
+void register_bf16(const KernelTable& table, const Case& what) {
+  register_type(table, "bf16", HalfType::kBf16, what);
+}
+
 void register_half(const KernelTable& table, const Case& what) {
-  const std::pair<const char*, HalfType> types[] = {{"f16", HalfType::kF16},
-                                                    {"bf16", HalfType::kBf16}};
-  for (const auto& [name, type] : types) {
-    register_case(table, name, what, [&table, what, type = type](benchmark::State& state) {
-      run_half(state, table, type, what);
-    });
-  }
+  register_type(table, "f16", HalfType::kF16, what);
+  register_bf16(table, what);
 }
 
 }  // namespace tern::kernels

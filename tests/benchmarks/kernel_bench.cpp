@@ -38,6 +38,16 @@ void register_row(const KernelTable& table) {
   }
 }
 
+// What an inexact row does in its own way: products of BF16 weights.
+void register_inexact_row(const KernelTable& table) {
+  for (const Shape shape : kShapes) {
+    register_bf16(table, {shape});
+    for (const std::int64_t tokens : {1, 8, 16, 128, 512}) {
+      register_bf16(table, {shape, true, tokens});
+    }
+  }
+}
+
 // Who measured, for the record that an import makes of the results.
 void add_context() {
   const harness::Record record = harness::Record::begin("every usable row");
@@ -76,6 +86,9 @@ int main(int argc, char** argv) {
   tern::kernels::add_context();
   for (const tern::kernels::KernelTable* table : tern::kernels::runnable_tables()) {
     tern::kernels::register_row(*table);
+  }
+  for (const tern::kernels::KernelTable* table : tern::kernels::runnable_inexact_tables()) {
+    tern::kernels::register_inexact_row(*table);
   }
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

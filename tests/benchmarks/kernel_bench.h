@@ -115,6 +115,8 @@ void run_beside_read(benchmark::State& state, const VectorKernels& vector, Rotat
 void register_ternary(const KernelTable& table, const Case& what);
 void register_block(const KernelTable& table, const Case& what);
 void register_half(const KernelTable& table, const Case& what);
+void register_bf16(const KernelTable& table,
+                   const Case& what);  // of register_half's types only that
 
 template <class Run>
 void register_case(const KernelTable& table, const std::string& type, const Case& what, Run run) {

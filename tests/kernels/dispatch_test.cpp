@@ -57,5 +57,41 @@ TEST_CASE("A row that cannot run says why, one that can says nothing") {
   }
 }
 
+TEST_CASE("An inexact row is an exact one but for its float weights, and is found by name only") {
+  const std::string suffix = "+bf16";
+  std::set<std::string> names;
+  for (const KernelTable& table : inexact_tables()) {
+    const std::string name = table.name;
+    INFO(name);
+    CHECK(names.insert(name).second);
+    CHECK(find_table(name) == &table);
+    REQUIRE(name.ends_with(suffix));
+    const KernelTable* exact = find_table(name.substr(0, name.size() - suffix.size()));
+    REQUIRE(exact != nullptr);
+    CHECK(table.required == (exact->required | Feature::kAvx512Bf16));
+    CHECK_FALSE(table.half.exact);
+    CHECK(exact->half.exact);
+    CHECK(&table.ternary == &exact->ternary);
+    CHECK(&table.ternary_dense == &exact->ternary_dense);
+    CHECK(&table.block == &exact->block);
+    CHECK(&table.quantize == &exact->quantize);
+    CHECK(&table.vector == &exact->vector);
+    CHECK(&table.attention == &exact->attention);
+  }
+  for (const KernelTable& table : compiled_tables()) CHECK(table.half.exact);
+}
+
+TEST_CASE("A row that needs two features names the one that is missing") {
+  const Feature both = Feature::kAmxInt8 | Feature::kAvx512Bf16;
+  using Catch::Matchers::Contains;
+  const auto only = [](Feature feature) {
+    return CpuFeatures{static_cast<std::uint32_t>(feature)};
+  };
+  CHECK_THAT(why_not(both, only(Feature::kAmxInt8)), Contains("BF16") && !Contains("AMX"));
+  CHECK_THAT(why_not(both, only(Feature::kAvx512Bf16)), Contains("AMX") && !Contains("BF16"));
+  CHECK_THAT(why_not(both, {}), Contains("AMX") && Contains("BF16"));
+  CHECK(why_not(both, only(both)).empty());
+}
+
 }  // namespace
 }  // namespace tern::kernels

@@ -17,4 +17,14 @@ inline std::vector<const KernelTable*> runnable_tables() {
   return tables;
 }
 
+// Those that multiply BF16 weights in a way of their own.
+inline std::vector<const KernelTable*> runnable_inexact_tables() {
+  const CpuFeatures cpu = detect_cpu();
+  std::vector<const KernelTable*> tables;
+  for (const KernelTable& table : inexact_tables()) {
+    if (cpu.has(table.required)) tables.push_back(&table);
+  }
+  return tables;
+}
+
 }  // namespace tern::kernels

@@ -1,0 +1,384 @@
+// BF16 weights by the BF16 dot product of the CPU (VDPBF16PS), two columns a step. F16 and F32 go
+// to avx512 as they are.
+//
+// Arithmetic of BF16, not that of half.h: with x^ = x rounded to BF16 (to nearest, ties to even),
+//   y[r] = (chain over pairs of columns ascending, from +0, of acc + w[r][k] x^[k] + w[r][k + 1]
+//           x^[k + 1]) * scale
+// where every sum is rounded as the CPU likes (once or twice a pair; makers differ) and denormals
+// are zeros on their way in and out. There is one chain per output, so batch, tile and threads
+// still cannot change a bit on one model of CPU, but another may answer otherwise. What the answer
+// is within: tests/kernels/bf16_test.cpp.
+//
+// Packed layout of BF16: panels of 32 rows; element [k / 2][r][k % 2] of a panel, so that a
+// register is 16 rows by 2 columns; rows and a last column that do not exist are 0.
+//
+// Everything here has internal linkage or is an intrinsic (see check.h).
+
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ 12 takes the deliberately undefined operands in its own header for a mistake (GCC bug
+// 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/half/half.h"
+#include "kernels/half/layout.h"
+
+namespace tern::kernels::avx512bf16 {
+namespace {
+
+// Two neighbouring columns of a row or a token: the lower half of the word is the first of them.
+using Pair = std::uint32_t;
+
+constexpr std::int64_t kLanes = 16;
+constexpr std::int64_t kPanelRows = 32;
+constexpr int kPanelVectors = kPanelRows / kLanes;
+
+// The widest register tile: 24 chains, one panel.
+constexpr int kTileTokens = 12;
+
+// A batch passes over the weights in blocks: the activations of a block fill at most this much,
+// which stays in L2 (1 MiB or more beside such instructions), and partial sums wait in y between
+// blocks of columns. So the fewer tokens, the more columns, for a few tokens all of them.
+constexpr std::int64_t kBlockTokens = 264;
+constexpr std::int64_t kBlockPairs = 512;
+constexpr std::int64_t kBlockWords = kBlockTokens * kBlockPairs;
+static_assert(kBlockTokens % kTileTokens == 0 && kBlockPairs % kLanes == 0);
+
+// How far ahead of its use a tile asks for weights that come from memory.
+constexpr std::int64_t kPrefetchBytes = 2048;
+
+std::int64_t smaller(std::int64_t a, std::int64_t b) noexcept { return a < b ? a : b; }
+std::int64_t whole(std::int64_t n, std::int64_t unit) noexcept {
+  return (n + unit - 1) / unit * unit;
+}
+std::int64_t pairs_of(std::int64_t cols) noexcept { return (cols + 1) / 2; }
+
+// Tokens of the next of the tiles that share `left` tokens; the last of them may lack some. Two
+// tiles of 8 beat 12 and 4, whose chains are too few to hide how long a sum takes.
+std::int64_t tile_tokens(std::int64_t left) noexcept {
+  if (left > 16 || (left > 8 && left <= kTileTokens)) return kTileTokens;
+  return left > 4 ? 8 : 4;
+}
+
+__mmask16 first_lanes(std::int64_t n) noexcept {
+  return static_cast<__mmask16>(n >= kLanes ? 0xffffu : n > 0 ? (1u << n) - 1u : 0u);
+}
+
+// Where the outputs of a tile go: y at its first row and token; rows and tokens that exist.
+struct Outputs {
+  float* y;
+  std::int64_t y_stride;
+  std::int64_t rows;
+  std::int64_t tokens;
+  float scale;
+  bool first;  // chains start here; otherwise y holds what the columns before left
+  bool last;   // chains end here
+};
+
+__m512 multiply_add(__m512 acc, __m512i weights, __m512i x) noexcept {
+  return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(weights), reinterpret_cast<__m512bh>(x));
+}
+
+// P neighbouring panels against T tokens, 2 P T chains in flight. w: the first pair of the first
+// panel, panels panel_words apart; x: (pairs, Stride). Ahead: weights come from memory.
+template <int P, int T, int Stride, bool Ahead>
+void tile(const Pair* w, std::int64_t panel_words, std::int64_t pairs, const Pair* x,
+          const Outputs& out) noexcept {
+  constexpr int kVectors = P * kPanelVectors;
+  __m512 acc[T][kVectors];
+#pragma GCC unroll 12
+  for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      acc[t][v] = out.first || t >= out.tokens
+                      ? _mm512_setzero_ps()
+                      : _mm512_maskz_loadu_ps(first_lanes(out.rows - v * kLanes),
+                                              out.y + t * out.y_stride + v * kLanes);
+    }
+  }
+  for (std::int64_t k = 0; k < pairs; ++k, w += kPanelRows, x += Stride) {
+    __m512i weights[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const Pair* at = w + v / kPanelVectors * panel_words + v % kPanelVectors * kLanes;
+      weights[v] = _mm512_load_si512(at);
+      if (Ahead) __builtin_prefetch(reinterpret_cast<const char*>(at) + kPrefetchBytes, 0, 2);
+    }
+#pragma GCC unroll 12
+    for (int t = 0; t < T; ++t) {
+      const __m512i b = _mm512_set1_epi32(static_cast<int>(x[t]));
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) acc[t][v] = multiply_add(acc[t][v], weights[v], b);
+    }
+  }
+  const __m512 scale = _mm512_set1_ps(out.scale);
+#pragma GCC unroll 12
+  for (int t = 0; t < T; ++t) {
+    if (t >= out.tokens) break;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      _mm512_mask_storeu_ps(out.y + t * out.y_stride + v * kLanes,
+                            first_lanes(out.rows - v * kLanes),
+                            out.last ? _mm512_mul_ps(acc[t][v], scale) : acc[t][v]);
+    }
+  }
+}
+
+// 32 columns as 16 pairs; columns that do not exist are 0 and are not read.
+__m512i round_pairs(const float* x, std::int64_t cols) noexcept {
+  const __m512 low = _mm512_maskz_loadu_ps(first_lanes(cols), x);
+  const __m512 high = _mm512_maskz_loadu_ps(first_lanes(cols - kLanes), x + kLanes);
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+}
+
+// The four quarters of a register, `step` words apart.
+void store_quarters(__m512i value, Pair* out, std::int64_t step) noexcept {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_castsi512_si128(value));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out + step), _mm512_extracti32x4_epi32(value, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * step), _mm512_extracti32x4_epi32(value, 2));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 3 * step), _mm512_extracti32x4_epi32(value, 3));
+}
+
+// Activations from (tokens, x_stride) to one tile of (pairs, T), pairs rounded up to 16; missing
+// tokens are 0.
+template <int T>
+void arrange(const float* x, std::int64_t x_stride, std::int64_t tokens, std::int64_t cols,
+             Pair* out) noexcept {
+  static_assert(T == 1 || T % 4 == 0);
+  for (std::int64_t k = 0; k < cols; k += 2 * kLanes, out += kLanes * T) {
+    if (T == 1) {
+      _mm512_storeu_si512(out, round_pairs(x + k, cols - k));
+      continue;
+    }
+#pragma GCC unroll 3
+    for (int t = 0; t < T; t += 4) {
+      __m512i token[4];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        token[i] = t + i < tokens ? round_pairs(x + (t + i) * x_stride + k, cols - k)
+                                  : _mm512_setzero_si512();
+      }
+      // Transposes words within each quarter: pair 4 q + j of four tokens to quarter q of word j.
+      const __m512i low01 = _mm512_unpacklo_epi32(token[0], token[1]);
+      const __m512i low23 = _mm512_unpacklo_epi32(token[2], token[3]);
+      const __m512i high01 = _mm512_unpackhi_epi32(token[0], token[1]);
+      const __m512i high23 = _mm512_unpackhi_epi32(token[2], token[3]);
+      store_quarters(_mm512_unpacklo_epi64(low01, low23), out + t, 4 * T);
+      store_quarters(_mm512_unpackhi_epi64(low01, low23), out + T + t, 4 * T);
+      store_quarters(_mm512_unpacklo_epi64(high01, high23), out + 2 * T + t, 4 * T);
+      store_quarters(_mm512_unpackhi_epi64(high01, high23), out + 3 * T + t, 4 * T);
+    }
+  }
+}
+
+// A block of columns: what the tiles over it share.
+struct Block {
+  const Pair* w;  // its first pair in the first panel of the matrix
+  std::int64_t panel_words;
+  std::int64_t pairs;
+  const Pair* x;  // tiles of (whole(pairs, 16), tokens of the tile)
+};
+
+// The outputs of the next tile of tokens: they lie a row apart, where no prefetcher looks, and the
+// tile after this one begins by reading them.
+void prefetch_outputs(const Outputs& out) noexcept {
+  for (std::int64_t t = kTileTokens; t < 2 * kTileTokens && t < out.tokens; ++t) {
+    for (std::int64_t r = 0; r < kPanelRows && r < out.rows; r += 16) {
+      __builtin_prefetch(out.y + t * out.y_stride + r, 1);
+    }
+  }
+}
+
+template <int T>
+void panel_tile(const Block& block, const Pair* w, const Pair* x, const Outputs& out,
+                bool ahead) noexcept {
+  if (ahead) {
+    tile<1, T, T, true>(w, 0, block.pairs, x, out);
+  } else {
+    tile<1, T, T, false>(w, 0, block.pairs, x, out);
+  }
+}
+
+// One panel against all tokens of the block. Only the first tile finds the weights in memory.
+void panel_tiles(const Block& block, const Pair* w, Outputs out) noexcept {
+  const Pair* x = block.x;
+  for (bool ahead = true; out.tokens > 0; ahead = false) {
+    const std::int64_t n = tile_tokens(out.tokens);
+    if (n == kTileTokens) {
+      prefetch_outputs(out);
+      panel_tile<kTileTokens>(block, w, x, out, ahead);
+    } else if (n == 8) {
+      panel_tile<8>(block, w, x, out, ahead);
+    } else {
+      panel_tile<4>(block, w, x, out, ahead);
+    }
+    x += whole(block.pairs, kLanes) * n;
+    out.y += n * out.y_stride;
+    out.tokens -= n;
+  }
+}
+
+// All rows in groups of P panels, for as few tokens as one tile of T has: memory is the limit, and
+// neighbouring panels are as many streams.
+template <int P, int T, int Stride>
+void few_tokens(const Block& block, Outputs out) noexcept {
+  const Pair* w = block.w;
+  for (; out.rows > (P - 1) * kPanelRows; out.rows -= P * kPanelRows, out.y += P * kPanelRows) {
+    tile<P, T, Stride, true>(w, block.panel_words, block.pairs, block.x, out);
+    w += P * block.panel_words;
+  }
+  for (; out.rows > 0; out.rows -= kPanelRows, out.y += kPanelRows, w += block.panel_words) {
+    tile<1, T, Stride, true>(w, 0, block.pairs, block.x, out);
+  }
+}
+
+// All rows from out.y on.
+void multiply_block(const Block& block, Outputs out) noexcept {
+  if (out.tokens == 1) return few_tokens<4, 1, 1>(block, out);
+  if (out.tokens == 2) return few_tokens<4, 2, 4>(block, out);
+  if (out.tokens <= 4) return few_tokens<2, 4, 4>(block, out);
+  const Pair* w = block.w;
+  for (; out.rows > 0; out.rows -= kPanelRows, out.y += kPanelRows, w += block.panel_words) {
+    panel_tiles(block, w, out);
+  }
+}
+
+void arrange_block(const float* x, std::int64_t x_stride, std::int64_t tokens, std::int64_t cols,
+                   Pair* out) noexcept {
+  if (tokens == 1) return arrange<1>(x, x_stride, 1, cols, out);
+  while (tokens > 0) {
+    const std::int64_t n = tile_tokens(tokens);
+    if (n == kTileTokens) {
+      arrange<kTileTokens>(x, x_stride, tokens, cols, out);
+    } else if (n == 8) {
+      arrange<8>(x, x_stride, tokens, cols, out);
+    } else {
+      arrange<4>(x, x_stride, tokens, cols, out);
+    }
+    x += n * x_stride;
+    tokens -= n;
+    out += whole(pairs_of(cols), kLanes) * n;
+  }
+}
+
+void multiply(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens,
+              float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
+  alignas(64) Pair words[kBlockWords];
+  const std::int64_t pairs = pairs_of(w.cols);
+  const Pair* panels = static_cast<const Pair*>(w.packed) + begin * pairs;
+  for (std::int64_t t = 0; t < tokens; t += kBlockTokens) {
+    const std::int64_t count = smaller(tokens - t, kBlockTokens);
+    const std::int64_t most = kBlockWords / whole(count, 4) / kLanes * kLanes;
+    for (std::int64_t k = 0; k < pairs; k += most) {
+      const std::int64_t n = smaller(pairs - k, most);
+      arrange_block(x + t * x_stride + 2 * k, x_stride, count, smaller(w.cols - 2 * k, 2 * n),
+                    words);
+      multiply_block({panels + k * kPanelRows, pairs * kPanelRows, n, words},
+                     {y + t * y_stride + begin, y_stride, end - begin, count, w.scale, k == 0,
+                      k + n == pairs});
+    }
+  }
+}
+
+std::size_t packed_bytes(HalfType type, std::int64_t rows, std::int64_t cols) noexcept {
+  if (type != HalfType::kBf16) return scalar::half_packed_bytes(type, rows, cols);
+  return static_cast<std::size_t>(whole(rows, kPanelRows) * pairs_of(cols)) * sizeof(Pair);
+}
+
+// Transposes one panel in strips of columns, so that the strip being written stays in L1.
+void pack_panel(const unsigned char* weights, std::int64_t rows, std::int64_t cols,
+                Pair* out) noexcept {
+  constexpr std::int64_t kElement = 2;
+  for (std::int64_t k = 0; k < cols; k += 2 * kLanes, out += kLanes * kPanelRows) {
+    const std::int64_t n = smaller(cols - k, 2 * kLanes);
+    for (std::int64_t r = 0; r < kPanelRows; ++r) {
+      Pair strip[kLanes] = {};
+      if (r < rows) {
+        std::memcpy(strip, weights + (r * cols + k) * kElement,
+                    static_cast<std::size_t>(n * kElement));
+      }
+      for (std::int64_t i = 0; i < pairs_of(n); ++i) out[i * kPanelRows + r] = strip[i];
+    }
+  }
+}
+
+void pack(HalfType type, const void* weights, std::int64_t begin, std::int64_t end,
+          std::int64_t rows, std::int64_t cols, void* packed) noexcept {
+  if (type != HalfType::kBf16) {
+    return scalar::half_pack(type, weights, begin, end, rows, cols, packed);
+  }
+  const auto* in = static_cast<const unsigned char*>(weights);
+  auto* out = static_cast<Pair*>(packed);
+  for (std::int64_t row = begin; row < end; row += kPanelRows) {
+    pack_panel(in + (row - begin) * cols * 2, smaller(rows - row, kPanelRows), cols,
+               out + row * pairs_of(cols));
+  }
+}
+
+void unpack_row(const HalfMatrix& w, std::int64_t row, float* out) noexcept {
+  if (w.type != HalfType::kBf16) return scalar::half_unpack_row(w, row, out);
+  const Pair* pair = static_cast<const Pair*>(w.packed) +
+                     row / kPanelRows * (kPanelRows * pairs_of(w.cols)) + row % kPanelRows;
+  for (std::int64_t k = 0; k < w.cols; ++k) {
+    const Pair both = pair[k / 2 * kPanelRows];
+    const Pair bits = k % 2 == 0 ? both << 16 : both & 0xffff0000u;
+    std::memcpy(out + k, &bits, sizeof bits);
+  }
+}
+
+// Other matrices are multiplied by `Floats`.
+template <const HalfKernels& Floats>
+void gemv(const HalfMatrix& w, const float* x, float* y, std::int64_t begin,
+          std::int64_t end) noexcept {
+  if (w.type != HalfType::kBf16) return Floats.gemv(w, x, y, begin, end);
+  multiply(w, x, 0, 1, y, 0, begin, end);
+}
+
+void gemm(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens, float* y,
+          std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
+  if (w.type != HalfType::kBf16) {
+    return avx512::kHalf.gemm(w, x, x_stride, tokens, y, y_stride, begin, end);
+  }
+  multiply(w, x, x_stride, tokens, y, y_stride, begin, end);
+}
+
+std::int64_t peak(std::int64_t rounds) noexcept { return avx512::kHalf.peak(rounds); }
+
+std::int64_t peak_bf16(std::int64_t rounds) noexcept {
+  constexpr int kChains = 24;
+  // Numbers the compiler does not know: it would compute equal chains once.
+  volatile const float opaque_zero = 0.0f;
+  volatile const Pair opaque_ones = 0x3f803f80;
+  __m512 acc[kChains];
+#pragma GCC unroll 24
+  for (int c = 0; c < kChains; ++c) acc[c] = _mm512_set1_ps(opaque_zero);
+  const __m512i ones = _mm512_set1_epi32(static_cast<int>(opaque_ones));
+  for (std::int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 24
+    for (int c = 0; c < kChains; ++c) acc[c] = multiply_add(acc[c], ones, ones);
+  }
+  std::int64_t done = 0;
+#pragma GCC unroll 24
+  for (int c = 0; c < kChains; ++c) {
+    float lanes[kLanes];
+    _mm512_storeu_ps(lanes, acc[c]);
+    for (const float lane : lanes) done += static_cast<std::int64_t>(lane);
+  }
+  return done;
+}
+
+template <const HalfKernels& Floats>
+constexpr HalfKernels kKernels = {kHalfPanelRows, false, packed_bytes, pack,     unpack_row,
+                                  gemv<Floats>,   gemm,  peak,         peak_bf16};
+
+}  // namespace
+
+constinit const HalfKernels kHalf = kKernels<avx512::kHalf>;
+constinit const HalfKernels kHalfInTurn = kKernels<avx512::kHalfInTurn>;
+static_assert(kHalfPanelRows % kPanelRows == 0);
+
+}  // namespace tern::kernels::avx512bf16
