@@ -90,10 +90,16 @@ float decoded(const std::byte* blocks, std::int64_t col) noexcept {
   return kernels::f16_to_f32(d) * static_cast<float>(static_cast<std::int8_t>(block[2 + col % 32]));
 }
 
-std::int64_t whole_blocks(const HalfLinear& head) {
+// The columns of a head that the brackets hold for; throws for others.
+std::int64_t whole_blocks(const HalfLinear& head, const kernels::KernelTable& table) {
   if (head.cols() % kBlock != 0) {
     throw Error("greedy head: expected rows in multiples of " + std::to_string(kBlock) +
                 " columns, got " + std::to_string(head.cols()));
+  }
+  if (!head.exact()) {
+    throw Error(
+        std::string("greedy head: expected kernels whose rounding has proven bounds, got ") +
+        "BF16 weights on the row " + table.name);
   }
   TERN_CHECK(head.cols() < (std::int64_t{1} << 22), "%lld columns",
              static_cast<long long>(head.cols()));
@@ -130,7 +136,7 @@ GreedyHead::GreedyHead(const HalfLinear& head, const kernels::KernelTable& table
       copy_norm_(size(head.rows(), 1)),
       panel_(std::lcm(head.row_block(), table.block.row_block)),
       copy_(
-          table, kernels::BlockType::kQ8_0, head.rows(), whole_blocks(head), 1.0f,
+          table, kernels::BlockType::kQ8_0, head.rows(), whole_blocks(head, table), 1.0f,
           [&](std::int64_t row, std::byte* out) { encode_row(head, row, out); }, pool) {
   for (std::int64_t r = 0; r < rows(); ++r) {
     const auto i = static_cast<std::size_t>(r);

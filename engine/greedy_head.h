@@ -47,7 +47,8 @@ struct GreedyScratch {
 
 class GreedyHead {
  public:
-  // `head` with an output scale of 1. Throws Error when its columns are no multiple of 32.
+  // `head` with an output scale of 1. Throws Error when its columns are no multiple of 32 or its
+  // sums are not those of half.h, on which the proof rests.
   GreedyHead(const HalfLinear& head, const kernels::KernelTable& table, ThreadPool& pool);
 
   std::int64_t bytes() const noexcept;  // the copy and its norms

@@ -74,6 +74,8 @@ class HalfLinear {
   kernels::HalfType type() const noexcept { return type_; }
   float scale() const noexcept { return scale_; }
   std::int64_t row_block() const noexcept { return kernels_->row_block; }
+  // Whether products are the chains of half.h, and not those of BF16 instructions.
+  bool exact() const noexcept { return type_ != kernels::HalfType::kBf16 || kernels_->exact; }
 
   void apply(const Activations& in, float* row_scales, float* y, std::int64_t y_stride,
              std::int64_t begin, std::int64_t end) const noexcept;

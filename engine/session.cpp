@@ -325,7 +325,12 @@ namespace {
 
 template <class Matrix>
 void add(Operations& sum, const Matrix& w) noexcept {
-  (std::holds_alternative<HalfLinear>(w) ? sum.fp32 : sum.int8) += 2 * rows(w) * cols(w);
+  const std::int64_t operations = 2 * rows(w) * cols(w);
+  if (const auto* half = std::get_if<HalfLinear>(&w)) {
+    (half->exact() ? sum.fp32 : sum.bf16) += operations;
+  } else {
+    sum.int8 += operations;
+  }
 }
 
 }  // namespace

@@ -105,7 +105,8 @@ std::string order_fault(const Matched& pairs, int subjects) {
 }
 
 std::string different_answers(const Matched& trials, const SideFacts& a, const SideFacts& b) {
-  if (a.type_k != b.type_k || a.type_v != b.type_v) return "";  // other arithmetic, other logits
+  // Other arithmetic, other logits.
+  if (a.type_k != b.type_k || a.type_v != b.type_v || !same_arithmetic(a, b)) return "";
   const std::string& first = trials.a.front()->logits_hash;
   const std::string& second = trials.b.front()->logits_hash;
   if (first.empty() || second.empty() || first == second) return "";

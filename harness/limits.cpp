@@ -115,7 +115,8 @@ double measure_peak(engine::ThreadPool& pool, Peak peak) {
 }  // namespace
 
 ComputePeaks measure_compute_peaks(engine::ThreadPool& pool, const kernels::KernelTable& table) {
-  return {measure_peak(pool, table.ternary.peak), measure_peak(pool, table.half.peak)};
+  return {measure_peak(pool, table.ternary.peak), measure_peak(pool, table.half.peak),
+          table.half.exact ? 0 : measure_peak(pool, table.half.peak_bf16)};
 }
 
 double measure_read_bandwidth(engine::ThreadPool& pool, const kernels::KernelTable& table) {
@@ -152,6 +153,7 @@ MachineLimits measure_limits(engine::ThreadPool& pool, const kernels::KernelTabl
   const ComputePeaks peaks = measure_compute_peaks(pool, table);
   limits.int8_ops_per_s = 2 * peaks.int8_macs_per_s;
   limits.fp32_ops_per_s = 2 * peaks.fp32_macs_per_s;
+  limits.bf16_ops_per_s = 2 * peaks.bf16_macs_per_s;
   try {
     limits.read_bytes_per_s = measure_read_bandwidth(pool, table);
   } catch (const Error& error) {

@@ -22,11 +22,13 @@ double measure_read_bandwidth(engine::ThreadPool& pool, const kernels::KernelTab
 MachineLimits measure_limits(engine::ThreadPool& pool, const kernels::KernelTable& table);
 
 // Multiply-adds per second of this team on registers alone, all threads together: the row's int8
-// dot product and its binary32 fma, which bound the prefill of ternary and of FP16 layers. The best
-// of several passes, a tenth of a second each.
+// dot product and its binary32 fma, which bound the prefill of ternary and of FP16 layers, and, on
+// rows that multiply BF16 by instructions of their own (otherwise 0), those. The best of several
+// passes, a tenth of a second each.
 struct ComputePeaks {
   double int8_macs_per_s;
   double fp32_macs_per_s;
+  double bf16_macs_per_s;
 };
 ComputePeaks measure_compute_peaks(engine::ThreadPool& pool, const kernels::KernelTable& table);
 

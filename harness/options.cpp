@@ -135,14 +135,28 @@ class IntListParser {
   std::vector<int> values_;
 };
 
+// Exact rows, then the others; best first.
 std::string usable_rows() {
+  const kernels::CpuFeatures cpu = kernels::detect_cpu();
   std::string names;
-  for (const kernels::KernelTable& table : kernels::compiled_tables()) {
-    if (!kernels::detect_cpu().has(table.required)) continue;
-    if (!names.empty()) names += ", ";
-    names += table.name;
+  for (const auto tables : {kernels::compiled_tables(), kernels::inexact_tables()}) {
+    for (const kernels::KernelTable& table : tables) {
+      if (!cpu.has(table.required)) continue;
+      if (!names.empty()) names += ", ";
+      names += table.name;
+    }
   }
   return names;
+}
+
+// The best of those that can run here; where none can, one of them all the same, for its reason.
+const kernels::KernelTable* best_inexact(kernels::CpuFeatures cpu) {
+  const kernels::KernelTable* table = nullptr;
+  for (const kernels::KernelTable& each : kernels::inexact_tables()) {
+    table = &each;
+    if (cpu.has(each.required)) break;
+  }
+  return table;
 }
 
 }  // namespace
@@ -177,7 +191,8 @@ int parse_threads(const std::string& text) {
 const kernels::KernelTable& kernels_row(const std::string& name) {
   const kernels::CpuFeatures cpu = kernels::detect_cpu();
   if (name.empty()) return kernels::select_table(cpu);
-  const kernels::KernelTable* table = kernels::find_table(name);
+  const kernels::KernelTable* table =
+      name == "auto+bf16" ? best_inexact(cpu) : kernels::find_table(name);
   if (table == nullptr) {
     throw Error(fmt::format("--kernels: there is no row \"{}\" in this build; usable here: {}",
                             name, usable_rows()));

@@ -26,8 +26,9 @@ std::vector<int> parse_int_list(const std::string& text, const std::string& flag
 inline constexpr int kMostThreads = 1024;
 int parse_threads(const std::string& text);
 
-// The kernels row of that name, or the best one for an empty name. Unknown or unusable here: an
-// Error that lists the usable rows.
+// The kernels row of that name, the best one for an empty name, and for "auto+bf16" the best of
+// those that multiply BF16 weights by instructions of their own. Unknown or unusable here: an Error
+// that lists the usable rows.
 const kernels::KernelTable& kernels_row(const std::string& name);
 
 kernels::CacheType parse_cache_type(const std::string& text,

@@ -199,8 +199,10 @@ json to_json(const Trial& trial) {
                  {"energy", to_json(trial.energy)},
                  {"counters", to_json(trial.counters)}};
   if (trial.cpu_ns > 0) object["cpu_ns"] = trial.cpu_ns;
-  if (trial.operations.int8 > 0 || trial.operations.fp32 > 0) {
-    object["operations"] = {{"int8", trial.operations.int8}, {"fp32", trial.operations.fp32}};
+  const engine::Operations& operations = trial.operations;
+  if (operations.int8 > 0 || operations.fp32 > 0 || operations.bf16 > 0) {
+    object["operations"] = {{"int8", operations.int8}, {"fp32", operations.fp32}};
+    if (operations.bf16 > 0) object["operations"]["bf16"] = operations.bf16;
   }
   if (!trial.logits_hash.empty()) object["logits_hash"] = trial.logits_hash;
   return object;
@@ -220,6 +222,7 @@ Trial trial_from_json(const json& object) try {
   if (object.contains("operations")) {
     trial.operations.int8 = object["operations"].value("int8", std::int64_t{0});
     trial.operations.fp32 = object["operations"].value("fp32", std::int64_t{0});
+    trial.operations.bf16 = object["operations"].value("bf16", std::int64_t{0});
   }
   trial.energy = energy_from_json(object.at("energy"));
   if (object.contains("counters")) trial.counters = counters_from_json(object.at("counters"));

@@ -16,6 +16,7 @@ struct MachineLimits {
   double read_bytes_per_s = 0;
   double int8_ops_per_s = 0;  // the int8 dot product of the kernels row
   double fp32_ops_per_s = 0;  // its binary32 fma
+  double bf16_ops_per_s = 0;  // its BF16 dot product, on rows that have one
   std::string why;
 };
 
@@ -27,7 +28,8 @@ MachineLimits limits_from_json(const nlohmann::json& object);  // what it does n
 
 // One test, over all its trials.
 struct Work {
-  double seconds = 0, tokens = 0, bytes = 0, int8_ops = 0, fp32_ops = 0;
+  double seconds = 0, tokens = 0, bytes = 0, int8_ops = 0, fp32_ops = 0, bf16_ops = 0;
+  double operations() const { return int8_ops + fp32_ops + bf16_ops; }
 };
 
 struct Roofline {

@@ -140,9 +140,11 @@ bool same_settings(const SideFacts& a, const SideFacts& b) {
          a.type_v == b.type_v;
 }
 
+bool exact(const SideFacts& side) { return side.kernels.find('+') == std::string::npos; }
+
 bool is_history(const Side& candidate, const Side& side, Content content) {
   const SideFacts before = side_facts(candidate), now = side_facts(side);
-  if (!model_difference(before, now).empty()) return false;
+  if (!model_difference(before, now).empty() || !same_arithmetic(before, now)) return false;
   if (content == Content::kTrials && !same_settings(before, now)) return false;
   const std::set<std::string> first = tests_of(candidate, content);
   const std::set<std::string> second = tests_of(side, content);
@@ -206,6 +208,10 @@ std::string model_difference(const SideFacts& a, const SideFacts& b) {
   }
   if (a.model != b.model) return differ("the model", a.model, b.model);
   return "";
+}
+
+bool same_arithmetic(const SideFacts& a, const SideFacts& b) {
+  return exact(a) == exact(b) && (exact(a) || a.machine_hash == b.machine_hash);
 }
 
 Side side_of(Record record, const std::string& subject) {

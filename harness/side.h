@@ -43,6 +43,10 @@ SideFacts side_facts(const Side& side);
 // and size. Empty: they are; else the difference.
 std::string model_difference(const SideFacts& a, const SideFacts& b);
 
+// Whether equal weights gave equal logits: rows of kernels with a '+' in their name round as their
+// CPU does, the others all alike.
+bool same_arithmetic(const SideFacts& a, const SideFacts& b);
+
 // text: a file of records (JSON or JSONL), a store, or an id (or how it begins) in the store `db`
 // (empty: the default one); each may end in "@SUBJECT". Where a file or store holds several records
 // it is the newest finished one; without @SUBJECT it is the record's first subject. Throws Error.

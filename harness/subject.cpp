@@ -230,7 +230,8 @@ engine::Operations EngineSubject::operations(const TestCase& test) const {
   const std::int64_t heads = test.sequences * ((test.prompt + options_.batch - 1) / options_.batch);
   const std::int64_t steps = std::int64_t{test.sequences} * test.gen;
   return {test.tokens() * layers.int8 + heads * head.int8 + steps * decoded.int8,
-          test.tokens() * layers.fp32 + heads * head.fp32 + steps * decoded.fp32};
+          test.tokens() * layers.fp32 + heads * head.fp32 + steps * decoded.fp32,
+          test.tokens() * layers.bf16 + heads * head.bf16 + steps * decoded.bf16};
 }
 
 }  // namespace tern::harness

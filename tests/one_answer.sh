@@ -27,11 +27,11 @@ die() {
   exit 1
 }
 
-# The kernels rows a build can use here, as `tern machine` reports them.
+# The kernels rows a build can use here and that promise one answer, as `tern machine` reports them.
 usable_rows() {
   $1 machine -o json | python3 -c '
 import json, sys
-print(*[row["name"] for row in json.load(sys.stdin)["kernels"] if row["usable"]])'
+print(*[row["name"] for row in json.load(sys.stdin)["kernels"] if row["usable"] and row["exact"]])'
 }
 
 # One file of each network: that its other containers give the same answer is the unit tests' business.

@@ -32,12 +32,17 @@ using nlohmann::json;
 json kernel_rows(const kernels::KernelTable& chosen) {
   const kernels::CpuFeatures cpu = kernels::detect_cpu();
   json rows = json::array();
-  for (const kernels::KernelTable& table : kernels::compiled_tables()) {
-    const std::string why = kernels::why_not(table.required, cpu);
-    rows.push_back({{"name", table.name},
-                    {"usable", why.empty()},
-                    {"chosen", &table == &chosen},
-                    {"why", why}});
+  for (const auto tables : {kernels::compiled_tables(), kernels::inexact_tables()}) {
+    for (const kernels::KernelTable& table : tables) {
+      const std::string why = kernels::why_not(table.required, cpu);
+      json row = {{"name", table.name},
+                  {"usable", why.empty()},
+                  {"chosen", &table == &chosen},
+                  {"exact", table.half.exact},
+                  {"why", why}};
+      if (!table.half.exact) row["detail"] = "BF16 weights rounded by the CPU: only when asked for";
+      rows.push_back(std::move(row));
+    }
   }
   return rows;
 }
@@ -91,9 +96,11 @@ json limits(const kernels::KernelTable& table) {
     bandwidths.push_back(
         {{"threads", threads}, {"gb_per_s", measure_read_bandwidth(pool, table) / 1e9}});
     const ComputePeaks peak = measure_compute_peaks(pool, table);
-    peaks.push_back({{"threads", threads},
-                     {"int8_gops_per_s", 2 * peak.int8_macs_per_s / 1e9},
-                     {"fp32_gflops_per_s", 2 * peak.fp32_macs_per_s / 1e9}});
+    json row = {{"threads", threads},
+                {"int8_gops_per_s", 2 * peak.int8_macs_per_s / 1e9},
+                {"fp32_gflops_per_s", 2 * peak.fp32_macs_per_s / 1e9}};
+    if (!table.half.exact) row["bf16_gflops_per_s"] = 2 * peak.bf16_macs_per_s / 1e9;
+    peaks.push_back(std::move(row));
   }
   return {{"kernels", table.name},
           {"read_bandwidth", std::move(bandwidths)},
@@ -165,6 +172,7 @@ std::string rows_text(const char* title, const json& rows, const char* detail) {
 std::string limits_text(const json& limits) {
   std::vector<std::vector<std::string>> cells;
   const json& peaks = limits.at("compute");
+  const bool bf16 = peaks.front().contains("bf16_gflops_per_s");
   for (std::size_t i = 0; i < peaks.size(); ++i) {
     const auto figure = [](const json& row, const char* key) {
       return fmt::format("{:.1f}", row.at(key).get<double>());
@@ -172,10 +180,12 @@ std::string limits_text(const json& limits) {
     cells.push_back({std::to_string(peaks[i].at("threads").get<int>()),
                      figure(limits.at("read_bandwidth")[i], "gb_per_s"),
                      figure(peaks[i], "int8_gops_per_s"), figure(peaks[i], "fp32_gflops_per_s")});
+    if (bf16) cells.back().push_back(figure(peaks[i], "bf16_gflops_per_s"));
   }
-  return "\n" +
-         markdown_table({"threads", "memory read, GB/s", "int8 dot, Gop/s", "FP32 fma, Gflop/s"},
-                        cells);
+  std::vector<std::string> titles = {"threads", "memory read, GB/s", "int8 dot, Gop/s",
+                                     "FP32 fma, Gflop/s"};
+  if (bf16) titles.push_back("BF16 dot, Gflop/s");
+  return "\n" + markdown_table(titles, cells);
 }
 
 }  // namespace
@@ -200,7 +210,7 @@ int run_machine(const std::vector<std::string>& args) {
     return 0;
   }
   fmt::print("{}{}{}{}{}", facts_text(result["machine"], result["environment"]),
-             rows_text("kernels", result["kernels"], "why"),
+             rows_text("kernels", result["kernels"], "detail"),
              rows_text("meter", result["meters"], "coverage"),
              rows_text("counter", result["counters"], "event"), limits_text(result["limits"]));
   return 0;

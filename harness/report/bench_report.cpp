@@ -84,6 +84,7 @@ BenchRow make_row(const RunFacts& run, const SubjectFacts& subject, const TestCa
     work.bytes += static_cast<double>(trial->bytes_moved);
     work.int8_ops += static_cast<double>(trial->operations.int8);
     work.fp32_ops += static_cast<double>(trial->operations.fp32);
+    work.bf16_ops += static_cast<double>(trial->operations.bf16);
     work.seconds += seconds(*trial);
     work.tokens += static_cast<double>(trial->tokens);
   }

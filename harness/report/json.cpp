@@ -73,6 +73,7 @@ Json limits_json(const MachineLimits& limits) {
   if (limits.read_bytes_per_s > 0) json["read_gb_per_s"] = limits.read_bytes_per_s * 1e-9;
   if (limits.int8_ops_per_s > 0) json["int8_gops_per_s"] = limits.int8_ops_per_s * 1e-9;
   if (limits.fp32_ops_per_s > 0) json["fp32_gflops_per_s"] = limits.fp32_ops_per_s * 1e-9;
+  if (limits.bf16_ops_per_s > 0) json["bf16_gflops_per_s"] = limits.bf16_ops_per_s * 1e-9;
   if (!limits.why.empty()) json["why"] = limits.why;
   return json;
 }

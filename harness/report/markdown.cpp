@@ -187,10 +187,14 @@ std::vector<std::string> footnotes(const BenchReport& report) {
                                   limits.read_bytes_per_s * 1e-9, row.run.threads, plural));
     }
     if (limits.int8_ops_per_s > 0 && limits.fp32_ops_per_s > 0) {
-      add_once(lines, fmt::format("peak: int8 {:.1f} Gop/s, FP32 {:.1f} Gflop/s with {} thread{}, "
-                                  "measured",
-                                  limits.int8_ops_per_s * 1e-9, limits.fp32_ops_per_s * 1e-9,
-                                  row.run.threads, plural));
+      const std::string bf16 = limits.bf16_ops_per_s > 0 ? fmt::format(", BF16 {:.1f} Gflop/s",
+                                                                       limits.bf16_ops_per_s * 1e-9)
+                                                         : "";
+      add_once(lines,
+               fmt::format("peak: int8 {:.1f} Gop/s, FP32 {:.1f} Gflop/s{} with {} thread{}, "
+                           "measured",
+                           limits.int8_ops_per_s * 1e-9, limits.fp32_ops_per_s * 1e-9, bf16,
+                           row.run.threads, plural));
     }
   }
   for (const BenchRow& row : report.rows) {

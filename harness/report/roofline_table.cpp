@@ -19,10 +19,17 @@ void write_limits(const std::vector<BenchRow>& rows, std::ostream& out) {
       keep_best(limits[some.threads], some);
     }
   }
-  Table table({{"threads"}, {"memory read, GB/s"}, {"int8 dot, Gop/s"}, {"FP32 fma, Gflop/s"}});
+  bool bf16 = false;
+  for (const auto& [threads, some] : limits) bf16 = bf16 || some.bf16_ops_per_s > 0;
+  std::vector<Column> columns = {
+      {"threads"}, {"memory read, GB/s"}, {"int8 dot, Gop/s"}, {"FP32 fma, Gflop/s"}};
+  if (bf16) columns.push_back({"BF16 dot, Gflop/s"});
+  Table table(std::move(columns));
   for (const auto& [threads, some] : limits) {
-    table.add({fmt::format("{}", threads), giga(some.read_bytes_per_s), giga(some.int8_ops_per_s),
-               giga(some.fp32_ops_per_s)});
+    std::vector<std::string> cells = {fmt::format("{}", threads), giga(some.read_bytes_per_s),
+                                      giga(some.int8_ops_per_s), giga(some.fp32_ops_per_s)};
+    if (bf16) cells.push_back(giga(some.bf16_ops_per_s));
+    table.add(std::move(cells));
   }
   table.write(out);
   for (const auto& [threads, some] : limits) {

@@ -44,7 +44,7 @@ constexpr int kTileTokens = 12;
 // which stays in L2 (1 MiB or more beside such instructions), and partial sums wait in y between
 // blocks of columns. So the fewer tokens, the more columns, for a few tokens all of them.
 constexpr std::int64_t kBlockTokens = 264;
-constexpr std::int64_t kBlockPairs = 512;
+constexpr std::int64_t kBlockPairs = 640;
 constexpr std::int64_t kBlockWords = kBlockTokens * kBlockPairs;
 static_assert(kBlockTokens % kTileTokens == 0 && kBlockPairs % kLanes == 0);
 
@@ -84,7 +84,8 @@ __m512 multiply_add(__m512 acc, __m512i weights, __m512i x) noexcept {
 }
 
 // P neighbouring panels against T tokens, 2 P T chains in flight. w: the first pair of the first
-// panel, panels panel_words apart; x: (pairs, Stride). Ahead: weights come from memory.
+// panel, panels panel_words apart; x: (pairs, Stride). Ahead: ask for weights before
+// they are needed, which pays where memory is the limit.
 template <int P, int T, int Stride, bool Ahead>
 void tile(const Pair* w, std::int64_t panel_words, std::int64_t pairs, const Pair* x,
           const Outputs& out) noexcept {
@@ -193,28 +194,18 @@ void prefetch_outputs(const Outputs& out) noexcept {
   }
 }
 
-template <int T>
-void panel_tile(const Block& block, const Pair* w, const Pair* x, const Outputs& out,
-                bool ahead) noexcept {
-  if (ahead) {
-    tile<1, T, T, true>(w, 0, block.pairs, x, out);
-  } else {
-    tile<1, T, T, false>(w, 0, block.pairs, x, out);
-  }
-}
-
-// One panel against all tokens of the block. Only the first tile finds the weights in memory.
+// One panel against all tokens of the block.
 void panel_tiles(const Block& block, const Pair* w, Outputs out) noexcept {
   const Pair* x = block.x;
-  for (bool ahead = true; out.tokens > 0; ahead = false) {
+  while (out.tokens > 0) {
     const std::int64_t n = tile_tokens(out.tokens);
     if (n == kTileTokens) {
       prefetch_outputs(out);
-      panel_tile<kTileTokens>(block, w, x, out, ahead);
+      tile<1, kTileTokens, kTileTokens, false>(w, 0, block.pairs, x, out);
     } else if (n == 8) {
-      panel_tile<8>(block, w, x, out, ahead);
+      tile<1, 8, 8, false>(w, 0, block.pairs, x, out);
     } else {
-      panel_tile<4>(block, w, x, out, ahead);
+      tile<1, 4, 4, false>(w, 0, block.pairs, x, out);
     }
     x += whole(block.pairs, kLanes) * n;
     out.y += n * out.y_stride;
@@ -265,6 +256,13 @@ void arrange_block(const float* x, std::int64_t x_stride, std::int64_t tokens, s
   }
 }
 
+// Blocks of columns alike and as few as fit, a multiple of 16 pairs.
+std::int64_t block_pairs(std::int64_t pairs, std::int64_t tokens) noexcept {
+  const std::int64_t most = kBlockWords / whole(tokens, 4) / kLanes * kLanes;
+  const std::int64_t blocks = (pairs + most - 1) / most;
+  return whole((pairs + blocks - 1) / blocks, kLanes);
+}
+
 void multiply(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens,
               float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
   alignas(64) Pair words[kBlockWords];
@@ -272,9 +270,9 @@ void multiply(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::i
   const Pair* panels = static_cast<const Pair*>(w.packed) + begin * pairs;
   for (std::int64_t t = 0; t < tokens; t += kBlockTokens) {
     const std::int64_t count = smaller(tokens - t, kBlockTokens);
-    const std::int64_t most = kBlockWords / whole(count, 4) / kLanes * kLanes;
-    for (std::int64_t k = 0; k < pairs; k += most) {
-      const std::int64_t n = smaller(pairs - k, most);
+    const std::int64_t block = block_pairs(pairs, count);
+    for (std::int64_t k = 0; k < pairs; k += block) {
+      const std::int64_t n = smaller(pairs - k, block);
       arrange_block(x + t * x_stride + 2 * k, x_stride, count, smaller(w.cols - 2 * k, 2 * n),
                     words);
       multiply_block({panels + k * kPanelRows, pairs * kPanelRows, n, words},
@@ -286,7 +284,7 @@ void multiply(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::i
 
 std::size_t packed_bytes(HalfType type, std::int64_t rows, std::int64_t cols) noexcept {
   if (type != HalfType::kBf16) return scalar::half_packed_bytes(type, rows, cols);
-  return static_cast<std::size_t>(whole(rows, kPanelRows) * pairs_of(cols)) * sizeof(Pair);
+  return static_cast<std::size_t>(whole(rows, kHalfPanelRows) * pairs_of(cols)) * sizeof(Pair);
 }
 
 // Transposes one panel in strips of columns, so that the strip being written stays in L1.
@@ -313,7 +311,7 @@ void pack(HalfType type, const void* weights, std::int64_t begin, std::int64_t e
   }
   const auto* in = static_cast<const unsigned char*>(weights);
   auto* out = static_cast<Pair*>(packed);
-  for (std::int64_t row = begin; row < end; row += kPanelRows) {
+  for (std::int64_t row = begin; row < whole(end, kHalfPanelRows); row += kPanelRows) {
     pack_panel(in + (row - begin) * cols * 2, smaller(rows - row, kPanelRows), cols,
                out + row * pairs_of(cols));
   }

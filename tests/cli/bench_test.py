@@ -97,6 +97,30 @@ class Bench(TernTest):
         self.assertIn("% of peak", plain)
         self.assertNotIn("ceiling", plain)
 
+    def test_bf16_products_are_asked_for_and_named(self):
+        rows = json.loads(self.run_ok("machine", "-o", "json"))["kernels"]
+        inexact = [row["name"] for row in rows if row["usable"] and not row["exact"]]
+        if not inexact:
+            self.assert_refused("bench", *TINY, "--db", self.db, "--kernels", "auto+bf16", says=["--kernels: "])
+            self.skipTest("no row here multiplies BF16 by instructions of its own")
+        args = ("-m", "synth:tiny", "-p", "16", "-n", "2", "-r", "1", "--baseline", "f16,bf16", "-o", "json", "--record")
+        exact = json.loads(self.bench(*args, "--kernels", inexact[0].removesuffix("+bf16")))
+        bf16 = json.loads(self.bench(*args, "--kernels", "auto+bf16"))
+        self.assertEqual(bf16["tern"]["kernels"], inexact[0])
+        self.assert_valid(bf16)
+        hashes = [{trial["subject"]: trial["logits_hash"] for trial in record["trials"]} for record in (exact, bf16)]
+        for subject in ("ternary", "baseline"):
+            self.assertEqual(hashes[0][subject], hashes[1][subject])
+        self.assertEqual(hashes[0]["baseline:bf16"], hashes[0]["baseline"])
+        self.assertNotEqual(hashes[1]["baseline:bf16"], hashes[0]["baseline:bf16"])
+        for record, has in ((exact, False), (bf16, True)):
+            self.assertEqual("bf16_ops_per_s" in record["limits"], has)
+            for trial in record["trials"]:
+                self.assertEqual(trial["operations"].get("bf16", 0) > 0, has and trial["subject"] == "baseline:bf16")
+        text = self.bench(*TINY, "--baseline", "bf16", "--kernels", "auto+bf16", "--roofline")
+        for part in (", BF16 ", "BF16 dot, Gflop/s"):
+            self.assertIn(part, text)
+
     def test_phases_add_up_and_are_kept(self):
         rows = json.loads(self.bench(*TINY, "-t", "2", "--phases", "-o", "json"))
         self.assertEqual(len(rows), 4)

@@ -40,6 +40,7 @@ class CommandLine(TernTest):
             self.assert_refused(name, "--no-such-option", says=f"tern {name}: ")
         self.assert_refused("machine", "-o", "yaml", says=["md", "json", "yaml"])
         self.assert_refused("machine", "--kernels", "mmx", says=["mmx", "scalar"])
+        self.assert_refused("machine", "--kernels", "scalar+bf16", says=["no row", "scalar+bf16", "usable here: "])
         self.assert_refused("store", says="tern store: ")
         self.assert_refused("store", "burn", says="burn")
 

@@ -19,6 +19,12 @@ class Machine(TernTest):
         kernels = {row["name"]: row for row in result["kernels"]}
         self.assertTrue(kernels["scalar"]["usable"])
         self.assertEqual(sum(row["chosen"] for row in kernels.values()), 1)
+        for name, row in kernels.items():
+            self.assertEqual(row["exact"], not name.endswith("+bf16"), name)
+            if not row["usable"]:
+                self.assert_refused("machine", "--kernels", name, says=[f'"{name}" cannot run here: ', row["why"]])
+            elif not row["exact"]:
+                self.assertFalse(row["chosen"], name)
         for row in result["meters"]:
             self.assertIn("remedy", row)
         bandwidths = result["limits"]["read_bandwidth"]

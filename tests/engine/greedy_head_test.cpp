@@ -331,6 +331,18 @@ TEST_CASE("greedy continuations are those of the complete head", "[greedy_head]"
   }
 }
 
+TEST_CASE("a greedy head is not made of sums without proven bounds", "[greedy_head]") {
+  for (const kernels::KernelTable* table : kernels::runnable_inexact_tables()) {
+    CAPTURE(table->name);
+    CHECK_THROWS_WITH(Fixture(*table, random_matrix(100), HalfType::kBf16),
+                      Catch::Matchers::Contains(table->name) && Catch::Matchers::Contains("BF16"));
+    Fixture f(*table, random_matrix(1500), HalfType::kF16);
+    f.read(random_inputs(1));
+    check_brackets(f);
+    CHECK(f.find() == f.expected());
+  }
+}
+
 TEST_CASE("a greedy head is made of float weights only", "[greedy_head]") {
   ThreadPool pool({.threads = 1, .spin_us = 20});
   const kernels::KernelTable& table = kernels::select_table(kernels::detect_cpu());

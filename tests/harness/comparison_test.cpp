@@ -211,6 +211,30 @@ TEST_CASE("other logits of the same model mean other work") {
              Contains("different logits"));
 }
 
+TEST_CASE("rows that round as their CPU does promise equal logits among themselves only") {
+  const auto of = [](const char* id, const char* kernels, const char* hash) {
+    json record = document({.id = id});
+    record["tern"]["kernels"] = kernels;
+    for (json& t : record["trials"]) t["logits_hash"] = hash;
+    return side(record);
+  };
+  const auto reason = [](const Side& a, const Side& b) {
+    return compare(a, b, only(Metric::kSpeed, true)).verdict.reason;
+  };
+  const Side exact = of(kFirst, "avx512vbmi", "00000000000000fe");
+  const Side bf16 = of(kSecond, "avx512vbmi+bf16", "00000000000000ff");
+  CHECK_THAT(reason(exact, bf16), !Contains("different logits"));
+  CHECK_THAT(reason(bf16, exact), !Contains("different logits"));
+  CHECK_THAT(reason(of(kFirst, "amx+bf16", "00000000000000fe"), bf16),
+             Contains("different logits"));
+  SideFacts here = side_facts(bf16), elsewhere = here;
+  CHECK(same_arithmetic(here, elsewhere));
+  elsewhere.machine_hash = std::string(64, 'b');
+  CHECK_FALSE(same_arithmetic(here, elsewhere));
+  here.kernels = elsewhere.kernels = "avx2";
+  CHECK(same_arithmetic(here, elsewhere));
+}
+
 TEST_CASE("energy is judged where both sides were metered alike") {
   const Comparison hungry = inside(document({.loss = 0.05, .joules = true}), only(Metric::kEnergy));
   CHECK(hungry.verdict.verdict == Verdict::kRegression);

@@ -58,6 +58,32 @@ TEST_CASE("a kernels row is the asked one or an error") {
   CHECK_THROWS_WITH(kernels_row("mmx"), Contains("\"mmx\"") && Contains("scalar"));
 }
 
+TEST_CASE("a kernels row that rounds BF16 in its own way runs only where it is asked for") {
+  const kernels::CpuFeatures cpu = kernels::detect_cpu();
+  CHECK(kernels_row("").half.exact);
+  CHECK_THROWS_WITH(kernels_row("scalar+bf16"), Contains("there is no row \"scalar+bf16\""));
+  CHECK_THROWS_WITH(kernels_row("+bf16"), Contains("there is no row \"+bf16\""));
+  std::string usable = "scalar";
+  const kernels::KernelTable* best = nullptr;
+  for (const kernels::KernelTable& table : kernels::inexact_tables()) {
+    if (cpu.has(table.required)) {
+      CHECK(&kernels_row(table.name) == &table);
+      if (best == nullptr) best = &table;
+      usable += std::string(", ") + table.name;
+    } else {
+      CHECK_THROWS_WITH(kernels_row(table.name),
+                        Contains("\"" + std::string(table.name) + "\" cannot run here: ") &&
+                            Contains(kernels::why_not(table.required, cpu)));
+    }
+  }
+  CHECK_THROWS_WITH(kernels_row("mmx"), Contains(usable));
+  if (best != nullptr) {
+    CHECK(&kernels_row("auto+bf16") == best);
+  } else {
+    CHECK_THROWS_WITH(kernels_row("auto+bf16"), Contains("usable here: "));
+  }
+}
+
 TEST_CASE("cache types") {
   CHECK(parse_cache_type("f16", "-ctk") == kernels::CacheType::kF16);
   CHECK(parse_cache_type("f32", "-ctk") == kernels::CacheType::kF32);

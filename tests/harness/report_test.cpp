@@ -324,6 +324,25 @@ TEST_CASE("a row knows its place below the limits, or why not") {
   CHECK_FALSE(prompt.memory_bound);
   CHECK(prompt.ceiling_ts == Approx(1 / (4e6 / 8e9 + 1e5 / 2e9)));
   RunFacts run = run_facts();
+  std::vector<Trial> bf16 = decode_trials();
+  for (Trial& t : bf16) t.operations = {.int8 = 0, .fp32 = 100'000, .bf16 = 8'000'000};
+  BenchReport unknown;
+  add_trials(unknown, run, kBoth, {kDecode}, bf16);
+  CHECK_THAT(unknown.rows[0].roofline.why, Contains("peaks of the arithmetic were not measured"));
+  run.limits.bf16_ops_per_s = 4e9;
+  run.limits_by_threads = {run.limits};
+  BenchReport known;
+  add_trials(known, run, kBoth, {kDecode}, bf16);
+  const Roofline& place = known.rows[0].roofline;
+  CHECK(place.why.empty());
+  CHECK(place.ops_per_byte == Approx(0.81));
+  CHECK(place.ceiling_ts == Approx(10 / (8e6 / 4e9 + 1e5 / 2e9)));
+  CHECK(place.compute_share == Approx(3 * (8e6 / 4e9 + 1e5 / 2e9) / 3.1));
+  CHECK_THAT(written(OutputFormat::kMarkdown, known),
+             Contains("FP32 2.0 Gflop/s, BF16 4.0 Gflop/s") && Contains("BF16 dot, Gflop/s"));
+  CHECK(json::parse(written(OutputFormat::kJson,
+                            known))[0]["tern"]["roofline"]["limits"][0]["bf16_gflops_per_s"] == 4);
+  run = run_facts();
   run.limits.read_bytes_per_s = 1e9;
   BenchReport slow_memory;
   add_trials(slow_memory, run, kBoth, {kDecode}, decode_trials());

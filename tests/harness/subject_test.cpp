@@ -5,6 +5,7 @@
 #include "harness/error.h"
 #include "harness/options.h"
 #include "tests/support/catch.h"
+#include "tests/support/tables.h"
 
 namespace tern::harness {
 namespace {
@@ -90,6 +91,25 @@ TEST_CASE("operations are those of the layers per token and of the head per batc
                            tiny.options(4, 3));
   CHECK(twin.operations({.gen = 1}).int8 == 0);
   CHECK(twin.operations({.gen = 1}).fp32 == c.layers * layer + 2 * c.vocab * c.hidden);
+}
+
+TEST_CASE("operations on BF16 weights are their own where a row multiplies them in its own way") {
+  for (const kernels::KernelTable* table : kernels::runnable_inexact_tables()) {
+    Tiny tiny;
+    tiny.model = engine::Model::load("synth:tiny", *table, tiny.pool);
+    const auto bf16 = engine::Model::twin(*tiny.model, engine::TwinType::kBf16, tiny.pool);
+    EngineSubject twin("baseline", bf16, tiny.pool, tiny.options(2048, 512));
+    const engine::ModelConfig& c = bf16->config();
+    const engine::Operations done = twin.operations({.gen = 1});
+    CHECK(done.int8 == 0);
+    CHECK(done.fp32 == 2 * c.vocab * c.hidden);  // the head is F16
+    CHECK(done.bf16 ==
+          c.layers * 2 *
+              (2 * c.hidden * c.q_dim() + 2 * c.hidden * c.kv_dim() + 3 * c.hidden * c.ffn));
+    // And batches change no bit of them either.
+    EngineSubject pieces("baseline", bf16, tiny.pool, tiny.options(5, 2));
+    CHECK(twin.verify() == pieces.verify());
+  }
 }
 
 TEST_CASE("verification does not depend on batches or on what ran before") {

@@ -222,7 +222,7 @@ TEST_CASE("An inexact row gives a token the same bits alone, in a batch and in a
 TEST_CASE("An inexact row gives a token the same bits across blocks of tokens and columns") {
   for (const KernelTable* table : runnable_inexact_tables()) {
     const HalfKernels& kernels = table->half;
-    Problem p(kernels, 70, 2111, 281);
+    Problem p(kernels, 70, 2711, 281);
     const std::vector<float> expected = by_gemv(p, kernels);
     for (const std::int64_t tokens : {128, 263, 264, 265, 268, 281}) {
       INFO(table->name << " tokens " << tokens);
