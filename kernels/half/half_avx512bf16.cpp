@@ -40,11 +40,11 @@ constexpr int kPanelVectors = kPanelRows / kLanes;
 // The widest register tile: 24 chains, one panel.
 constexpr int kTileTokens = 12;
 
-// A batch passes over the weights in blocks: the activations of a block fill at most this much,
-// which stays in L2 (1 MiB or more beside such instructions), and partial sums wait in y between
-// blocks of columns. So the fewer tokens, the more columns, for a few tokens all of them.
-constexpr std::int64_t kBlockTokens = 264;
-constexpr std::int64_t kBlockPairs = 640;
+// A batch passes over the weights in blocks: the activations of a block fill at most this much (660
+// KiB), which stays in L2 (1 MiB or more beside such instructions), and partial sums wait in y
+// between blocks of columns. So the fewer tokens, the more columns, for a few tokens all of them.
+constexpr std::int64_t kBlockTokens = 132;
+constexpr std::int64_t kBlockPairs = 1280;
 constexpr std::int64_t kBlockWords = kBlockTokens * kBlockPairs;
 static_assert(kBlockTokens % kTileTokens == 0 && kBlockPairs % kLanes == 0);
 
