@@ -79,6 +79,12 @@ struct Outputs {
   bool last;   // chains end here
 };
 
+// The same pair in every lane. Not _mm512_set1_epi32: clang 16 does not survive that as an operand
+// of the dot product.
+__m512i everywhere(const Pair* pair) noexcept {
+  return _mm512_broadcastd_epi32(_mm_loadu_si32(pair));
+}
+
 __m512 multiply_add(__m512 acc, __m512i weights, __m512i x) noexcept {
   return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(weights), reinterpret_cast<__m512bh>(x));
 }
@@ -111,7 +117,7 @@ void tile(const Pair* w, std::int64_t panel_words, std::int64_t pairs, const Pai
     }
 #pragma GCC unroll 12
     for (int t = 0; t < T; ++t) {
-      const __m512i b = _mm512_set1_epi32(static_cast<int>(x[t]));
+      const __m512i b = everywhere(x + t);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) acc[t][v] = multiply_add(acc[t][v], weights[v], b);
     }
@@ -351,10 +357,11 @@ std::int64_t peak_bf16(std::int64_t rounds) noexcept {
   // Numbers the compiler does not know: it would compute equal chains once.
   volatile const float opaque_zero = 0.0f;
   volatile const Pair opaque_ones = 0x3f803f80;
+  const Pair one_and_one = opaque_ones;
   __m512 acc[kChains];
 #pragma GCC unroll 24
   for (int c = 0; c < kChains; ++c) acc[c] = _mm512_set1_ps(opaque_zero);
-  const __m512i ones = _mm512_set1_epi32(static_cast<int>(opaque_ones));
+  const __m512i ones = everywhere(&one_and_one);
   for (std::int64_t round = 0; round < rounds; ++round) {
 #pragma GCC unroll 24
     for (int c = 0; c < kChains; ++c) acc[c] = multiply_add(acc[c], ones, ones);
