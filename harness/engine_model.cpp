@@ -188,7 +188,7 @@ evals::Generation EngineModel::generate(const std::string& prompt,
     if (result.new_tokens == limits.max_tokens || stops(result.text, before, until)) break;
     check_stop();
     const int token = next;
-    next = engine::argmax(session_.decode(token));
+    next = session_.decode_greedy(token);
     cached_.push_back(token);
     ++counts_.evaluated_tokens;
   }

@@ -37,6 +37,8 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
   app.add_option("--data", o.data, "Folder with gsm8k/, piqa/");
   app.add_flag("--fp16-twin", o.fp16_twin, "Evaluate the FP16 twin of a ternary model");
   app.add_option("--head", raw.head, kHeadHelp);
+  app.add_flag("--greedy-head", o.model_options.greedy_head, kGreedyHeadHelp);
+  app.add_flag("--skip-zeros", o.model_options.skip_zeros, kSkipZerosHelp);
   app.add_flag("--resume", o.resume, "Go on with the unfinished evaluation of the same kind");
   app.add_flag("--print-prompts", raw.print_prompts,
                "Print what would be asked, one JSON line per document, and run nothing");
@@ -143,6 +145,7 @@ std::optional<EvalOptions> parse_eval_options(const std::vector<std::string>& ar
   o.cache_k = parse_cache_type(raw.cache_k, "--cache-type-k");
   o.cache_v = parse_cache_type(raw.cache_v, "--cache-type-v");
   o.model_options.head = parse_head(raw.head);
+  check_greedy_head(o.model_options.greedy_head, o.model_options.head);
   o.mode = mode_of(o, raw.print_prompts);
   check_together(o);
   return o;

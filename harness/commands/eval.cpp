@@ -239,18 +239,30 @@ EvalIdentity EvalCommand::identity() const {
           .limit = options_.limit};
 }
 
-// Answers do not depend on the layout of the weights, so a run may go on with another one, but
-// times do. Empty: it is the same.
-std::string changed_layout(const Record& record, const engine::ModelFacts& facts,
-                           std::size_t answered) {
+// Answers do not depend on how the weights are read, so a run may go on another way, but times do:
+// what differs of the questions before and after.
+std::vector<std::string> changed_reading(const Record& record, const engine::ModelFacts& facts,
+                                         std::size_t answered) {
   const nlohmann::json& subject = record.document().at("subjects").at(0);
+  std::vector<std::string> changes;
   const nlohmann::json layout = subject.value("ternary_layout", nlohmann::json::object());
-  if (!layout.contains("bits") || !facts.ternary_layout.has_value()) return "";
-  const double before = layout.at("bits").get<double>();
-  const double now = engine::bits_per_weight(facts.ternary_layout->bits);
-  if (before == now) return "";
-  return fmt::format("ternary weights had {} bits for the first {} questions and {} bits after",
-                     before, answered, now);
+  if (layout.contains("bits") && facts.ternary_layout.has_value()) {
+    const double before = layout.at("bits").get<double>();
+    const double now = engine::bits_per_weight(facts.ternary_layout->bits);
+    if (before != now) {
+      changes.push_back(
+          fmt::format("ternary weights had {} bits for the first {} questions and {} bits after",
+                      before, answered, now));
+    }
+  }
+  const auto option = [&](const char* key, const char* what, bool now) {
+    if (subject.contains(key) == now) return;
+    changes.push_back(fmt::format("{} was {} for the first {} questions and {} after", what,
+                                  now ? "off" : "on", answered, now ? "on" : "off"));
+  };
+  option("greedy_head", "--greedy-head", facts.greedy_head);
+  option("skip_zeros", "--skip-zeros", facts.skip_zeros);
+  return changes;
 }
 
 // The record this run writes: an unfinished one with --resume, otherwise a new one.
@@ -274,8 +286,8 @@ void EvalCommand::open_record() {
                                      record_->id(), there, total)
                        : "--resume: " + why_not + "; this one starts from the first question");
     if (record_.has_value()) {
-      const std::string changed = changed_layout(*record_, model_->facts(), there);
-      if (!changed.empty()) report_.reasons.push_back(changed);
+      const auto changes = changed_reading(*record_, model_->facts(), there);
+      report_.reasons.insert(report_.reasons.end(), changes.begin(), changes.end());
     }
   }
   if (!record_.has_value()) {

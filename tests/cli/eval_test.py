@@ -136,7 +136,7 @@ class Scores(Eval):
             return [s["resps"] for task in ("piqa", "gsm8k") for s in out["samples"][task]]
 
         expected = answers("-t", "1")
-        for args in (["-t", "2"], ["--kernels", "scalar"], ["-ub", "5"]):
+        for args in (["-t", "2"], ["--kernels", "scalar"], ["-ub", "5"], ["--greedy-head", "--skip-zeros"]):
             with self.subTest(args):
                 self.assertEqual(answers(*args), expected)
         self.assertNotEqual(answers("--fp16-twin"), expected)
@@ -355,13 +355,16 @@ class Resume(Eval):
                 self.assertLess(len(there), total)
                 # The layout of the weights decides no answer, so it may be another one.
                 bits = ("--ternary-bits", "1.6" if lines == 2 else "2")
-                out = json.loads(self.eval(*self.ARGS, *self.model, "--db", db, "--resume", *bits))
+                skip = ("--skip-zeros",) if lines == 2 else ()
+                out = json.loads(self.eval(*self.ARGS, *self.model, "--db", db, "--resume", *bits, *skip))
                 self.assertEqual(out["tern"]["record"], cut["id"])
                 self.assertEqual(self.answers(out), self.answers(whole))
                 self.assertEqual(len(self.run_ok("store", "export", "--db", db).splitlines()), 1)
                 record = self.record(db)
                 self.assertEqual(record["status"], "ok")
                 said = [reason for reason in record["reasons"] if "ternary weights had 2 bits" in reason]
+                self.assertEqual(len(said), 1 if lines == 2 else 0)
+                said = [reason for reason in record["reasons"] if "--skip-zeros was off" in reason]
                 self.assertEqual(len(said), 1 if lines == 2 else 0)
                 items = [item for e in record["evals"] for item in e["items"]]
                 self.assertEqual([item["doc_id"] for item in items],

@@ -117,6 +117,7 @@ class Generate(Tokenizing):
         from_text = self.generate(*text, "he<|eot_id|>", "--ids")
         self.assertEqual(from_text, self.generate("--tokens", f"{BOS},256,{EOT}", "--ids"))
         self.assertEqual(from_text, self.generate("--tokens", f"{BOS},256,{EOT}", "--ids", "--greedy-head"))
+        self.assertEqual(from_text, self.generate("--tokens", f"{BOS},256,{EOT}", "--ids", "--skip-zeros"))
         # BOS is not doubled.
         self.assertEqual(from_text, self.generate(*text, "<|begin_of_text|>he<|eot_id|>", "--ids"))
         self.assertEqual(len(json.loads(self.generate(*text, "", "--ids"))), 12)
