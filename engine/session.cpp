@@ -343,6 +343,23 @@ Operations Session::layer_operations() const noexcept {
   return sum;
 }
 
+Operations Session::skipped_operations() const noexcept {
+  const SkipCounts& counts = skip_counts();
+  if (counts.rows == 0) return {};
+  Operations up, down;
+  for (const LayerWeights& l : impl_->model->weights().layers) {
+    add(up, l.up);
+    add(down, l.down);
+  }
+  const auto skipped = [&](std::int64_t of_up, std::int64_t of_down) {
+    return std::llround((1 - counts.up_share()) * static_cast<double>(of_up) +
+                        (1 - counts.down_share()) * static_cast<double>(of_down));
+  };
+  return {.int8 = skipped(up.int8, down.int8),
+          .fp32 = skipped(up.fp32, down.fp32),
+          .bf16 = skipped(up.bf16, down.bf16)};
+}
+
 Operations Session::head_operations(Answer answer) const noexcept {
   Operations sum;
   const Embedding& head = impl_->model->weights().shared->head();

@@ -107,6 +107,9 @@ class Session {
   // Multiplications and additions of the linear layers per token evaluated, and of the output head
   // per position whose logits, or token, are made. Attention is not counted.
   Operations layer_operations() const noexcept;
+  // What decoding one token of one sequence has left out of them on average so far, where zeros are
+  // skipped.
+  Operations skipped_operations() const noexcept;
   Operations head_operations(Answer answer = Answer::kLogits) const noexcept;
   // Bytes of weights read once per forward pass of a (micro-)batch, whatever its size.
   std::int64_t weight_bytes(Answer answer = Answer::kLogits) const noexcept;

@@ -79,8 +79,9 @@ Contenders load_contenders(const std::string& model, const std::string& baseline
   if (baseline == "none") {
     contenders.no_baseline = "--baseline none was given";
   } else if (twins.empty()) {
-    contenders.baselines.push_back(
-        {"baseline", engine::Model::load(baseline, table, pool, options)});
+    engine::ModelOptions other = options;
+    other.skip_zeros = false;  // refused where a model has no exact zeros; few baselines have
+    contenders.baselines.push_back({"baseline", engine::Model::load(baseline, table, pool, other)});
   } else if (!first.facts().ternary) {
     contenders.no_baseline = fmt::format("not every linear layer of {} is ternary, so it has no {}",
                                          first.facts().spec, twins_text(twins));

@@ -224,14 +224,11 @@ std::int64_t EngineSubject::bytes_moved(const TestCase& test) const {
 
 // The logits of a prompt are made once per batch handed over, after its last token.
 engine::Operations EngineSubject::operations(const TestCase& test) const {
-  const engine::Operations layers = session_.layer_operations();
-  const engine::Operations head = session_.head_operations();
-  const engine::Operations decoded = session_.head_operations(decoding());
   const std::int64_t heads = test.sequences * ((test.prompt + options_.batch - 1) / options_.batch);
   const std::int64_t steps = std::int64_t{test.sequences} * test.gen;
-  return {test.tokens() * layers.int8 + heads * head.int8 + steps * decoded.int8,
-          test.tokens() * layers.fp32 + heads * head.fp32 + steps * decoded.fp32,
-          test.tokens() * layers.bf16 + heads * head.bf16 + steps * decoded.bf16};
+  const std::int64_t skipping = test.sequences == 1 ? test.gen : 0;
+  return test.tokens() * session_.layer_operations() + heads * session_.head_operations() +
+         steps * session_.head_operations(decoding()) - skipping * session_.skipped_operations();
 }
 
 }  // namespace tern::harness

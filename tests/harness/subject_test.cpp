@@ -93,6 +93,31 @@ TEST_CASE("operations are those of the layers per token and of the head per batc
   CHECK(twin.operations({.gen = 1}).fp32 == c.layers * layer + 2 * c.vocab * c.hidden);
 }
 
+TEST_CASE("operations left out are not counted") {
+  engine::ThreadPool pool({.threads = 1, .spin_us = 20});
+  const kernels::KernelTable& table = kernels::select_table(kernels::detect_cpu());
+  EngineSubjectOptions options;
+  options.session = {.context = 64, .sequences = 2};
+  EngineSubject plain("plain", engine::Model::load("synth:tiny:zeros=0.8", table, pool), pool,
+                      options);
+  EngineSubject skips(
+      "skips", engine::Model::load("synth:tiny:zeros=0.8", table, pool, {.skip_zeros = true}), pool,
+      options);
+  const TestCase one{.gen = 3}, two{.gen = 3, .sequences = 2}, prompt{.prompt = 7};
+  CHECK(skips.operations(one).int8 == plain.operations(one).int8);  // nothing is known yet
+  CHECK_FALSE(plain.skip_counts().has_value());
+  skips.verify();
+  const engine::SkipCounts counts = skips.skip_counts().value();
+  CHECK(counts.rows > 0);
+  // Two layers of 512 x 256 in each matrix.
+  const double left_out = (2 - counts.up_share() - counts.down_share()) * 2 * 512 * 256 * 2;
+  CHECK(static_cast<double>(plain.operations(one).int8 - skips.operations(one).int8) ==
+        Approx(3 * left_out).margin(3));
+  CHECK(skips.operations(one).fp32 == plain.operations(one).fp32);
+  CHECK(skips.operations(two).int8 == plain.operations(two).int8);
+  CHECK(skips.operations(prompt).int8 == plain.operations(prompt).int8);
+}
+
 TEST_CASE("operations on BF16 weights are their own where a row multiplies them in its own way") {
   for (const kernels::KernelTable* table : kernels::runnable_inexact_tables()) {
     Tiny tiny;
