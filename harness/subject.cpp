@@ -202,9 +202,9 @@ engine::PhaseTimes EngineSubject::run_phases(const TestCase& test) {
 // and per token what a decode at position 0 moves beside the weights (its embedding row and its new
 // cache row). A step of several sequences reads the weights once.
 std::int64_t EngineSubject::bytes_moved(const TestCase& test) const {
-  const std::int64_t at_zero = session_.bytes_per_token(0);
-  const std::int64_t cache_row = session_.bytes_per_token(1) - at_zero;
-  const std::int64_t per_token = at_zero - session_.weight_bytes();
+  const std::int64_t cache_row = session_.bytes_per_token(1) - session_.bytes_per_token(0);
+  const std::int64_t zeros[] = {0, 0};  // of two, since decoding one may skip a part of the weights
+  const std::int64_t per_token = (session_.bytes_per_step(zeros) - session_.weight_bytes()) / 2;
   std::int64_t bytes = 0;
   for (std::int64_t done = 0; done < test.prompt;) {
     const std::int64_t batch_end =
