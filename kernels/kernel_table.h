@@ -8,6 +8,7 @@
 #include "kernels/half/half.h"
 #include "kernels/quantize/quantize.h"
 #include "kernels/sparse/sparse.h"
+#include "kernels/sparse/sparse_half.h"
 #include "kernels/ternary/ternary.h"
 #include "kernels/vector/vector.h"
 
@@ -19,6 +20,7 @@ struct KernelTable {
   const TernaryKernels& ternary;
   const TernaryKernels& ternary_dense;
   const SparseKernels& sparse;
+  const SparseHalfKernels& sparse_half;
   const HalfKernels& half;
   const BlockKernels& block;
   const QuantizeKernels& quantize;

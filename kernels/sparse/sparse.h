@@ -40,9 +40,11 @@ struct SparseKernels {
   std::int64_t (*list_positive)(const float* x, std::int64_t begin, std::int64_t end,
                                 std::int32_t* list) noexcept;
 
-  // The same for q[i] != 0.
+  // The same for q[i] != 0, and for x[i] != 0.
   std::int64_t (*list_nonzero)(const std::int8_t* q, std::int64_t begin, std::int64_t end,
                                std::int32_t* list) noexcept;
+  std::int64_t (*list_nonzero_f32)(const float* x, std::int64_t begin, std::int64_t end,
+                                   std::int32_t* list) noexcept;
 
   // y[r] for the `count` rows r of `list`, as TernaryKernels::gemv defines it. x.tokens must be 1.
   void (*dot_rows)(const TernaryMatrix& w, const QuantizedBatch& x, const std::int32_t* list,

@@ -59,8 +59,10 @@ const std::uint8_t* packed_row(const TernaryMatrix& w, std::int32_t row) noexcep
   return w.packed + row * sparse_lines(w.cols) * kSparseLineBytes;
 }
 
-std::int64_t list_positive(const float* x, std::int64_t begin, std::int64_t end,
-                           std::int32_t* list) noexcept {
+// Those that compare with 0 as `Compare` says.
+template <int Compare>
+std::int64_t list_floats(const float* x, std::int64_t begin, std::int64_t end,
+                         std::int32_t* list) noexcept {
   std::int64_t count = 0;
   __m512i index =
       _mm512_add_epi32(_mm512_set1_epi32(static_cast<std::int32_t>(begin)),
@@ -68,7 +70,7 @@ std::int64_t list_positive(const float* x, std::int64_t begin, std::int64_t end,
   for (std::int64_t i = begin; i < end; i += 16) {
     const auto there = static_cast<__mmask16>(end - i >= 16 ? 0xffffu : (1u << (end - i)) - 1u);
     const __mmask16 wanted = _mm512_mask_cmp_ps_mask(there, _mm512_maskz_loadu_ps(there, x + i),
-                                                     _mm512_setzero_ps(), _CMP_GT_OQ);
+                                                     _mm512_setzero_ps(), Compare);
     // Compressed in a register: some processors are slow at compressing into memory.
     _mm512_mask_storeu_epi32(list + count,
                              static_cast<__mmask16>((1u << __builtin_popcount(wanted)) - 1u),
@@ -281,8 +283,9 @@ void merge_sums(const std::int32_t* parts, std::int64_t count, std::int64_t stri
 constinit const SparseKernels kSparse = {scalar::sparse_packed_bytes,
                                          scalar::sparse_pack,
                                          scalar::sparse_unpack_row,
-                                         list_positive,
+                                         list_floats<_CMP_GT_OQ>,
                                          list_nonzero,
+                                         list_floats<_CMP_NEQ_UQ>,
                                          dot_rows,
                                          add_rows,
                                          merge_sums};

@@ -25,11 +25,12 @@ std::int64_t list_positive(const float* x, std::int64_t begin, std::int64_t end,
   return count;
 }
 
-std::int64_t list_nonzero(const std::int8_t* q, std::int64_t begin, std::int64_t end,
+template <class T>
+std::int64_t list_nonzero(const T* x, std::int64_t begin, std::int64_t end,
                           std::int32_t* list) noexcept {
   std::int64_t count = 0;
   for (std::int64_t i = begin; i < end; ++i) {
-    if (q[i] != 0) list[count++] = static_cast<std::int32_t>(i);
+    if (x[i] != 0) list[count++] = static_cast<std::int32_t>(i);
   }
   return count;
 }
@@ -97,7 +98,7 @@ void sparse_unpack_row(const TernaryMatrix& w, std::int64_t row, std::int8_t* tr
 }
 
 constinit const SparseKernels kSparse = {
-    sparse_packed_bytes, sparse_pack, sparse_unpack_row, list_positive,
-    list_nonzero,        dot_rows,    add_rows,          merge_sums};
+    sparse_packed_bytes, sparse_pack, sparse_unpack_row, list_positive, list_nonzero<std::int8_t>,
+    list_nonzero<float>, dot_rows,    add_rows,          merge_sums};
 
 }  // namespace tern::kernels::scalar

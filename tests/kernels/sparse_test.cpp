@@ -245,6 +245,7 @@ TEST_CASE("Lists hold exactly what is positive, and what is not zero") {
   for (const auto& [name, kernels] : implementations()) {
     INFO(name);
     check_lists<float>(x, kernels.list_positive, [](float v) { return v > 0; });
+    check_lists<float>(x, kernels.list_nonzero_f32, [](float v) { return v != 0; });
     check_lists<std::int8_t>(q, kernels.list_nonzero, [](std::int8_t v) { return v != 0; });
     std::fill(x.begin(), x.end(), 1.0f);
     check_lists<float>(x, kernels.list_positive, [](float v) { return v > 0; });
