@@ -97,7 +97,7 @@ PackedSize packed_size(std::span<const TensorView> tensors, bool ternarized,
 
 // What the copies of `up` and `down` add.
 std::int64_t sparse_bytes(const ModelConfig& c, const ModelOptions& options) {
-  return options.skip_zeros ? c.layers * SparseFfn::bytes_needed(c.ffn, c.hidden) : 0;
+  return options.skip_zeros ? c.layers * sparse_ternary_bytes(c.ffn, c.hidden) : 0;
 }
 
 // How a model is to be loaded.
@@ -303,7 +303,7 @@ std::shared_ptr<const Model> Model::twin(const Model& base, TwinType type, Threa
   twin->facts_ = base.facts_;
   twin->facts_.ternary = false;
   twin->facts_.ternary_layout.reset();
-  twin->facts_.skip_zeros = false;
+  twin->facts_.skip_zeros = weights.sparse_bytes() > 0;
   twin->facts_.weight_types = name(type);
   twin->facts_.description =
       base.config_.name + " " + name(type) + " twin" + head_text(base.facts_.head);

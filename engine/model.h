@@ -27,7 +27,7 @@ struct ModelFacts {
   bool ternary = false;               // the linear layers are ternary with int8 activations
   HeadType head = HeadType::kStored;  // requantised at load: other answers than the file's
   bool greedy_head = false;           // as in ModelOptions
-  bool skip_zeros = false;            // the same
+  bool skip_zeros = false;            // the same; of a twin: whether it does
   std::optional<TernaryLayout> ternary_layout;  // nothing: no linear layer is ternary
 };
 
@@ -52,7 +52,8 @@ class Model {
                                            const ModelOptions& options = {});
 
   // The same network with linear layers of another type, which changes how activations enter them:
-  // unquantised into F16 and BF16, quantised per block of 32 into Q8_0 and Q4_0. Throws Error when
+  // unquantised into F16 and BF16, quantised per block of 32 into Q8_0 and Q4_0. Where `base` skips
+  // zeros F16 and BF16 do too (BF16 on an exact kernels row), the others do not. Throws Error when
   // `base` is not ternary, memory cannot hold the twin or its matrices are no whole blocks.
   static std::shared_ptr<const Model> twin(const Model& base, TwinType type, ThreadPool& pool);
   static std::shared_ptr<const Model> half_twin(const Model& base, ThreadPool& pool) {

@@ -73,7 +73,7 @@ void add_sparse(LayerWeights& layer, const std::string& origin, const kernels::K
     throw Error("skipping zeros of " + origin +
                 ": expected ternary linear layers, got layers of another type");
   }
-  layer.sparse = std::make_unique<SparseFfn>(table.sparse, *up, *down, pool);
+  layer.sparse = make_sparse_ffn(*up, *down, table, pool);
 }
 
 // A requantised head serves the embedding too where both are one matrix.
@@ -271,6 +271,11 @@ HalfLinear half_of(const TernaryLinear& w, TwinType type, const kernels::KernelT
       pool, &memory);
 }
 
+// BF16 instructions of the CPU have sums of their own, in which zeros may count.
+bool can_skip(TwinType type, const kernels::KernelTable& table) noexcept {
+  return type == TwinType::kF16 || (type == TwinType::kBf16 && table.half.exact);
+}
+
 kernels::BlockType block_type(TwinType type) noexcept {
   return type == TwinType::kQ8_0 ? kernels::BlockType::kQ8_0 : kernels::BlockType::kQ4_0;
 }
@@ -311,6 +316,10 @@ std::vector<LayerWeights> twin_layers(const ModelWeights& ternary, TwinType type
                       .gate = twin(l.gate),
                       .up = twin(l.up),
                       .down = twin(l.down)});
+    if (l.sparse == nullptr || !can_skip(type, table)) continue;
+    LayerWeights& made = layers.back();
+    made.sparse = make_sparse_ffn(std::get<HalfLinear>(made.up), std::get<HalfLinear>(made.down),
+                                  table, pool);
   }
   return layers;
 }
@@ -325,6 +334,9 @@ std::int64_t twin_layers_bytes(const ModelWeights& ternary, TwinType type,
   };
   for (const LayerWeights& l : ternary.layers) {
     for (const Linear* w : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) add(*w);
+    if (l.sparse != nullptr && can_skip(type, table)) {
+      sum += sparse_half_bytes(rows(l.up), cols(l.up));
+    }
   }
   return sum;
 }

@@ -75,7 +75,8 @@ ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
 
 // The same layers in another type: weights -1, 0, 1 (block scales 1) and the tensor's binary32
 // scale on the output, which is the dequantised matrix without the rounding of its scale to
-// binary16. Throws Error when the columns of a matrix are no whole blocks.
+// binary16. Where zeros are skipped, F16 and BF16 layers skip them too, the latter on exact kernels
+// rows only. Throws Error when the columns of a matrix are no whole blocks.
 std::vector<LayerWeights> twin_layers(const ModelWeights& ternary, TwinType type,
                                       const kernels::KernelTable& table, ThreadPool& pool);
 std::int64_t twin_layers_bytes(const ModelWeights& ternary, TwinType type,

@@ -103,8 +103,7 @@ void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) c
   laps.charge(Phase::kPrepare);
   const SparseFfn* sparse = n == 1 ? w.sparse.get() : nullptr;
   if (sparse != nullptr) {
-    sparse->gate_up(std::get<TernaryLinear>(w.gate), activations(n, ws), pool_, ws.sparse,
-                    ws.gate.data(), ws.up.data());
+    sparse->gate_up(w.gate, activations(n, ws), pool_, ws.sparse, ws.gate.data(), ws.up.data());
   } else {
     apply<2>({{&w.gate, ws.gate.data()}, {&w.up, ws.up.data()}}, n, ws);
   }

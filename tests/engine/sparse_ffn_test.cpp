@@ -72,6 +72,95 @@ TEST_CASE("skipping zeros changes no bit of an awkward shape", "[skip_zeros]") {
   check_everywhere((folder / "m.gguf").string(), 77);
 }
 
+std::shared_ptr<const Model> load_twin(const std::string& spec, engine::TwinType type,
+                                       bool skip_zeros, ThreadPool& pool,
+                                       const kernels::KernelTable& table) {
+  return Model::twin(*load(spec, skip_zeros, pool, table), type, pool);
+}
+
+// Where it skips, few rows are read of the twin too.
+std::uint64_t twin_hash(const std::string& spec, engine::TwinType type, bool skip_zeros, int vocab,
+                        int threads, const kernels::KernelTable& table) {
+  ThreadPool pool({.threads = threads, .spin_us = 20});
+  Session session(load_twin(spec, type, skip_zeros, pool, table), pool, {.context = 30});
+  CHECK(session.model().facts().skip_zeros == skip_zeros);
+  const std::uint64_t hash = hash_of(session, vocab);
+  CHECK((session.skip_counts().rows > 0) == skip_zeros);
+  CHECK(session.skip_counts().up_read * 4 <= session.skip_counts().rows * 3);
+  CHECK(session.skip_counts().down_read <= session.skip_counts().up_read);
+  return hash;
+}
+
+void check_twins_everywhere(const std::string& spec, int vocab) {
+  for (const engine::TwinType type : {engine::TwinType::kF16, engine::TwinType::kBf16}) {
+    const std::uint64_t expected =
+        twin_hash(spec, type, false, vocab, 1, *kernels::find_table("scalar"));
+    for (const kernels::KernelTable* table : kernels::runnable_tables()) {
+      for (const int threads : {1, 2, 3}) {
+        CAPTURE(spec, engine::name(type), table->name, threads);
+        CHECK(twin_hash(spec, type, true, vocab, threads, *table) == expected);
+      }
+    }
+  }
+}
+
+TEST_CASE("skipping zeros changes no bit of float twins", "[skip_zeros]") {
+  check_twins_everywhere("synth:tiny", 512);
+  check_twins_everywhere("synth:tiny:zeros=0.9", 512);
+  const TemporaryFolder folder;
+  TinyModel model;
+  model.hidden = 320;
+  model.vocab = 77;
+  write_tiny(folder / "m.gguf", model);
+  check_twins_everywhere((folder / "m.gguf").string(), 77);
+}
+
+TEST_CASE("twins in blocks and inexact ones read everything", "[skip_zeros]") {
+  ThreadPool pool({.threads = 1, .spin_us = 20});
+  const auto skips = [&](engine::TwinType type, const kernels::KernelTable& table) {
+    const auto base = load("synth:tiny", true, pool, table);
+    const auto plain = load("synth:tiny", false, pool, table);
+    const bool more = base->twin_bytes(type) > plain->twin_bytes(type);
+    const auto twin = Model::twin(*base, type, pool);
+    CHECK(twin->facts().skip_zeros == more);
+    CHECK((twin->facts().bytes > Model::twin(*plain, type, pool)->facts().bytes) == more);
+    return more;
+  };
+  const kernels::KernelTable& exact = kernels::select_table(kernels::detect_cpu());
+  CHECK(skips(engine::TwinType::kF16, exact));
+  CHECK(skips(engine::TwinType::kBf16, exact));
+  CHECK_FALSE(skips(engine::TwinType::kQ8_0, exact));
+  CHECK_FALSE(skips(engine::TwinType::kQ4_0, exact));
+  for (const kernels::KernelTable* table : kernels::runnable_inexact_tables()) {
+    INFO(table->name);
+    CHECK(skips(engine::TwinType::kF16, *table));
+    CHECK_FALSE(skips(engine::TwinType::kBf16, *table));
+  }
+}
+
+TEST_CASE("copies of a twin are in its memory, and what it reads in its bytes", "[skip_zeros]") {
+  ThreadPool pool({.threads = 2, .spin_us = 20});
+  const kernels::KernelTable& table = kernels::select_table(kernels::detect_cpu());
+  const auto make = [&](bool skip_zeros) {
+    return load_twin("synth:tiny:zeros=0.8", engine::TwinType::kBf16, skip_zeros, pool, table);
+  };
+  // Two layers of 512 rows of 256 columns in each of two matrices.
+  constexpr std::int64_t kRow = 256 * 2, kCopies = 2 * 2 * 512 * kRow;
+  const auto plain = make(false), twin = make(true);
+  CHECK(twin->facts().bytes == plain->facts().bytes + kCopies);
+  const auto base = load("synth:tiny", true, pool, table);
+  CHECK(base->twin_bytes(engine::TwinType::kF16) ==
+        load("synth:tiny", false, pool, table)->twin_bytes(engine::TwinType::kF16) + kCopies);
+  Session session(twin, pool, {.context = 30});
+  const std::int64_t all = Session(plain, pool, {.context = 30}).bytes_per_token(7);
+  CHECK(session.bytes_per_token(7) == all);
+  hash_of(session, 512);
+  const std::int64_t read = session.skip_counts().up_read + session.skip_counts().down_read;
+  CHECK(session.bytes_per_token(7) ==
+        Approx(static_cast<double>(all - kCopies + read * kRow / 24)).margin(kRow));
+  CHECK(session.skip_counts().up_share() == Approx(0.2).margin(0.05));
+}
+
 TEST_CASE("what is skipped is counted", "[skip_zeros]") {
   ThreadPool pool({.threads = 2, .spin_us = 20});
   const kernels::KernelTable& table = kernels::select_table(kernels::detect_cpu());
