@@ -346,21 +346,23 @@ class Bench(TernTest):
         for ours, theirs in zip(fast, full):
             self.assertEqual(ours["tern"]["logits_hash"], theirs["tern"]["logits_hash"])
             self.assertIn("zeros=0.8", ours["model_type"])
-            skips = ours["tern"]["subject"] == "ternary"
-            self.assertEqual("skip_zeros" in ours["tern"], skips)
+            self.assertIn("skip_zeros", ours["tern"])
             self.assertNotIn("skip_zeros", theirs["tern"])
-            fewer = skips and ours["n_gen"] and ours["tern"]["sequences"] == 1
+            fewer = ours["n_gen"] and ours["tern"]["sequences"] == 1
             check = self.assertLess if fewer else self.assertEqual
             check(ours["tern"]["bytes_per_token"], theirs["tern"]["bytes_per_token"])
-            if skips:
-                self.assertAlmostEqual(ours["tern"]["skip_zeros"]["up_rows_read"], 0.2, delta=0.05)
-                self.assertLess(ours["tern"]["skip_zeros"]["down_columns_read"], 0.25)
+            self.assertAlmostEqual(ours["tern"]["skip_zeros"]["up_rows_read"], 0.2, delta=0.05)
+            self.assertLess(ours["tern"]["skip_zeros"]["down_columns_read"], 0.25)
         first, second = self.records()
         self.assert_valid(first)
-        self.assertEqual(["skip_zeros" in subject for subject in first["subjects"]], [True, False])
+        self.assertEqual(["skip_zeros" in subject for subject in first["subjects"]], [True, True])
         text = self.run_ok("compare", first["id"], second["id"], "--unpaired", "--db", self.db)
         self.assertIn("zeros of squared ReLU differ: skipped in A, read in B", text)
-        self.assertIn("skipped zeros: one sequence of ternary decodes from ", self.bench(*model, "--skip-zeros"))
+        text = self.bench(*model, "--skip-zeros", "--baseline", "bf16,q8_0")
+        self.assertIn("skipped zeros: one sequence of ternary decodes from ", text)
+        self.assertIn("skipped zeros: one sequence of baseline decodes from ", text)
+        # A baseline in blocks reads everything.
+        self.assertEqual(text.count("skipped zeros: "), 2)
         self.assert_refused("bench", "-m", "synth:tiny:zeros=1", says="expected zeros from 0.5 to less than 1")
 
     def test_other_formats_hold_the_same_rows(self):
