@@ -23,8 +23,8 @@ namespace {
 constexpr int kRows = 4;
 // How far ahead dot_rows asks for rows: 16 rows of 640 bytes were best on one thread of Zen 5.
 constexpr std::int64_t kAheadBytes = 10240;
-// A column's accumulator grows by at most 2 * 64 * 128 * 4 a line: 2^30 after this many.
-constexpr std::int64_t kChunkLines = std::int64_t{1} << 14;
+static_assert(kMaxTernaryCols / kSparseLineCols * 4 * (3 * 64) * 128 <= 0x7fffffff,
+              "the largest sum of one accumulator, of codes 3 at the highest place");
 
 // add_rows interleaves four rows byte by byte, so that a dot product adds four of them, and takes
 // this many such quads per visit of the sums.
@@ -125,31 +125,20 @@ void dot_some(const TernaryMatrix& w, const QuantizedBatch& x, const std::int32_
   const Masks masks;
   const std::uint8_t* rows[R];
   const std::uint8_t* ahead[R];
-  std::int32_t totals[R];
+  __m512i acc[R][4];
+#pragma GCC unroll 4
   for (int r = 0; r < R; ++r) {
     rows[r] = packed_row(w, list[r]);
     ahead[r] = packed_row(w, next[r]);
-    totals[r] = 0;
+    acc[r][0] = acc[r][1] = acc[r][2] = acc[r][3] = _mm512_setzero_si512();
   }
   const std::int64_t lines = sparse_lines(w.cols);
   const std::int64_t last = w.cols - (lines - 1) * kSparseLineCols;  // columns of the last line
-  for (std::int64_t line = 0; line < lines; line += kChunkLines) {
-    const std::int64_t count = lines - line < kChunkLines ? lines - line : kChunkLines;
-    __m512i acc[R][4];
+  dot_lines<R>(rows, ahead, x.q, lines, (last + 63) / 64, masks, acc);
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      acc[r][0] = acc[r][1] = acc[r][2] = acc[r][3] = _mm512_setzero_si512();
-    }
-    dot_lines<R>(rows, ahead, x.q + line * kSparseLineCols, count,
-                 line + count < lines ? kSparseFields : (last + 63) / 64, masks, acc);
-    for (int r = 0; r < R; ++r) {
-      rows[r] += count * kSparseLineBytes;
-      ahead[r] += count * kSparseLineBytes;
-      totals[r] += _mm512_reduce_add_epi32(add_places(acc[r]));
-    }
-  }
   for (int r = 0; r < R; ++r) {
-    y[list[r]] = static_cast<float>(totals[r] - x.sums[0]) * x.scales[0];
+    const std::int32_t sum = _mm512_reduce_add_epi32(add_places(acc[r]));
+    y[list[r]] = static_cast<float>(sum - x.sums[0]) * x.scales[0];
   }
 }
 
