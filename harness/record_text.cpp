@@ -14,6 +14,7 @@
 #include "harness/recorded_report.h"
 #include "harness/report/phase_table.h"
 #include "harness/report/roofline_table.h"
+#include "harness/report/subject_notes.h"
 #include "harness/statistics.h"
 
 namespace tern::harness {
@@ -215,6 +216,11 @@ std::string record_markdown(const Record& record) try {
   write_roofline(report.rows, derived);
   write_phases(report.rows, derived);
   text += derived.str();
+  std::string notes;
+  for (const SubjectFacts& subject : subject_facts(record)) {
+    for (const std::string& note : subject_notes(subject)) notes += note + "\n";
+  }
+  if (!notes.empty()) text += "\n" + notes;
   for (const std::string& reason : reasons) text += "\nenergy not measured: " + reason + "\n";
   return text;
 } catch (const json::exception& error) {

@@ -7,6 +7,7 @@
 #include "harness/bench_options.h"
 #include "harness/report/phase_table.h"
 #include "harness/report/roofline_table.h"
+#include "harness/report/subject_notes.h"
 #include "harness/report/sweep_table.h"
 #include "harness/report/table.h"
 #include "harness/report/writer.h"
@@ -209,27 +210,7 @@ std::vector<std::string> footnotes(const BenchReport& report) {
                                 row.logits_hash, row.subject.model, row.run.kernels));
   }
   for (const BenchRow& row : report.rows) {
-    if (row.subject.ternary_bits > 0) {
-      add_once(lines, fmt::format("ternary weights: {} {} bits each in memory ({}; {})",
-                                  row.subject.name, row.subject.ternary_bits,
-                                  row.subject.why_ternary_bits, row.subject.model));
-    }
-  }
-  for (const BenchRow& row : report.rows) {
-    if (row.subject.greedy_head) {
-      add_once(lines,
-               "greedy head: decoding searches the largest logit through a Q8_0 copy of the head, "
-               "which finds the same token");
-    }
-  }
-  for (const BenchRow& row : report.rows) {
-    if (row.subject.skip_zeros) {
-      add_once(lines, fmt::format("skipped zeros: one sequence of {} decodes from {:.1f} % of the "
-                                  "rows of up and {:.1f} % of the columns of down, with the same "
-                                  "answers ({})",
-                                  row.subject.name, 100 * row.subject.up_rows_read,
-                                  100 * row.subject.down_columns_read, row.subject.model));
-    }
+    for (const std::string& note : subject_notes(row.subject)) add_once(lines, note);
   }
   for (const std::string& note : report.notes) add_once(lines, "note: " + note);
   return lines;

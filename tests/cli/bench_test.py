@@ -355,6 +355,8 @@ class Bench(TernTest):
             self.assertLess(ours["tern"]["skip_zeros"]["down_columns_read"], 0.25)
         first, second = self.records()
         self.assert_valid(first)
+        self.assertIn("skipped zeros: one sequence of ternary decodes from ",
+                      self.run_ok("store", "show", first["id"], "--db", self.db))
         self.assertEqual(["skip_zeros" in subject for subject in first["subjects"]], [True, True])
         text = self.run_ok("compare", first["id"], second["id"], "--unpaired", "--db", self.db)
         self.assertIn("zeros of squared ReLU differ: skipped in A, read in B", text)
