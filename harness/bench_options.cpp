@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 
 #include "engine/error.h"
@@ -299,6 +300,12 @@ std::optional<BenchOptions> parse_bench_options(const std::vector<std::string>& 
   if (options.baseline != "none" && named_twins(options.baseline).empty())
     check_model(options.baseline, "--baseline");
   options.configurations = configurations(raw);
+  for (const BenchConfiguration& c : options.configurations) {
+    if (!options.model.skip_zeros || std::min(c.batch, c.ubatch) > 1) continue;
+    throw Error(
+        "--skip-zeros: expected -b and -ub of at least 2, got 1: evaluated one by one, tokens "
+        "would skip zeros in the check run too, and nothing would be checked");
+  }
   return options;
 }
 

@@ -15,8 +15,8 @@ struct Reading {
   static constexpr int kLocality = Locality;
 };
 
-using SideBySide = Reading<4, 2048, 2>;  // best on Intel's server cores
-using InTurn = Reading<1, 8192, 3>;      // best on AMD's
+using SideBySide = Reading<4, 2048, 2>;  // best on Emerald Rapids
+using InTurn = Reading<1, 8192, 3>;      // best on Zen 5
 using InTwos = Reading<2, 3072, 3>;      // the same, of blocks with scales
 using InTurnToL2 = Reading<1, 8192, 2>;  // where nobody has compared
 

@@ -21,9 +21,6 @@ namespace tern::kernels {
 // Columns of a line: sums of rows are padded to a multiple.
 inline constexpr std::int64_t kSparseLineCols = 256;
 
-// Longest list of rows of one call: |sum| <= rows * 2 * 128 must fit int32.
-inline constexpr std::int64_t kMaxSparseRows = std::int64_t{1} << 22;
-
 // All functions: pure, no allocation, safe to call from many threads on different outputs.
 struct SparseKernels {
   std::size_t (*packed_bytes)(std::int64_t rows, std::int64_t cols) noexcept;
@@ -50,7 +47,7 @@ struct SparseKernels {
   void (*dot_rows)(const TernaryMatrix& w, const QuantizedBatch& x, const std::int32_t* list,
                    std::int64_t count, float* y) noexcept;
 
-  // sums[c] = sum of (trit[r][c] + 1) * q[r] over the `count` <= kMaxSparseRows rows r of `list`.
+  // sums[c] = sum of (trit[r][c] + 1) * q[r] over the `count` <= kMaxTernaryCols rows r of `list`.
   // q: (w.rows), any int8 value. sums: (cols, padded to whole lines), 64-byte aligned.
   void (*add_rows)(const TernaryMatrix& w, const std::int8_t* q, const std::int32_t* list,
                    std::int64_t count, std::int32_t* sums) noexcept;

@@ -35,6 +35,7 @@ void register_row(const KernelTable& table) {
       register_half(table, what);
       register_block(table, what);
     }
+    if (shape.rows > shape.cols) register_sparse(table, shape);  // `up`, and `down` transposed
   }
 }
 

@@ -83,18 +83,19 @@ void run_beside_peak(benchmark::State& state, Peak peak, double macs, Work&& wor
   state.counters["share"] = done / at_peak;
 }
 
-// work(packed) reads one copy; the next copy is merely read, first or second in turn, because
-// whatever runs second runs slower on some machines.
+// work(packed) reads `bytes` of one copy (0: all); as many of the next copy are merely read, first
+// or second in turn, because whatever runs second runs slower on some machines.
 template <class Work>
 void run_beside_read(benchmark::State& state, const VectorKernels& vector, Rotation& weights,
-                     Work&& work) {
+                     Work&& work, std::size_t bytes = 0) {
+  if (bytes == 0) bytes = weights.bytes();
   double seconds = 0;
   double read_seconds = 0;
   bool read_first = false;
   const auto read = [&] {
     const std::uint8_t* packed = weights.next();
-    read_seconds +=
-        seconds_of([&] { benchmark::DoNotOptimize(vector.stream_read(packed, weights.bytes())); });
+    read_seconds += seconds_of(
+        [&] { benchmark::DoNotOptimize(vector.stream_read(packed, bytes / 256 * 256)); });
   };
   for (auto _ : state) {
     if (read_first) read();
@@ -105,9 +106,8 @@ void run_beside_read(benchmark::State& state, const VectorKernels& vector, Rotat
     state.SetIterationTime(elapsed);
     seconds += elapsed;
   }
-  const double bytes =
-      static_cast<double>(weights.bytes()) * static_cast<double>(state.iterations());
-  state.counters["GB/s"] = bytes * 1e-9 / seconds;
+  const double read_bytes = static_cast<double>(bytes) * static_cast<double>(state.iterations());
+  state.counters["GB/s"] = read_bytes * 1e-9 / seconds;
   state.counters["share"] = read_seconds / seconds;
 }
 
@@ -117,6 +117,8 @@ void register_block(const KernelTable& table, const Case& what);
 void register_half(const KernelTable& table, const Case& what);
 void register_bf16(const KernelTable& table,
                    const Case& what);  // of register_half's types only that
+// Listed rows of matrices of that shape.
+void register_sparse(const KernelTable& table, const Shape& shape);
 
 template <class Run>
 void register_case(const KernelTable& table, const std::string& type, const Case& what, Run run) {

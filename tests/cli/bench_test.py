@@ -399,6 +399,7 @@ class Bench(TernTest):
         for bad in (("-t", "0"), ("-p", "-5"), ("-o", "yaml"), ("-ngl", "1"), ("--kernels", "quantum"),
                     ("-m", "synth:none"), ("-m", self.path("none.gguf")), ("-p", "0", "-n", "0"), ("-b", "x"),
                     ("--ternary-bits", "1.58"), ("--head", "f16"), ("--head", "q8_0", "--greedy-head"),
+                    ("--skip-zeros", "-ub", "4,1"), ("--skip-zeros", "-b", "1"),
                     ("--baseline", "f16,f16"),
                     ("--baseline", "none,f16"), ("--baseline", "f16,"), ("--baseline", "auto,bf16"),
                     ("--baseline", "f16,synth:tiny")):

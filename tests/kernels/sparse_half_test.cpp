@@ -12,6 +12,7 @@
 #include "kernels/aligned_buffer.h"
 #include "kernels/float16.h"
 #include "tests/support/catch.h"
+#include "tests/support/row_lists.h"
 #include "tests/support/tables.h"
 
 namespace tern::kernels {
@@ -96,16 +97,6 @@ void pack(Problem& p, const SparseHalfKernels& kernels) {
   const std::int64_t middle = p.rows / 2;
   kernels.pack(p.weights.data(), 0, middle, p.cols, p.packed.data());
   kernels.pack(p.weights.data() + middle * p.cols, middle, p.rows, p.cols, p.packed.data());
-}
-
-// `count` random rows, ascending.
-std::vector<std::int32_t> random_list(std::int64_t rows, std::int64_t count) {
-  std::vector<std::int32_t> all(static_cast<std::size_t>(rows));
-  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int32_t>(i);
-  std::shuffle(all.begin(), all.end(), std::mt19937(static_cast<std::uint32_t>(count)));
-  all.resize(static_cast<std::size_t>(count));
-  std::sort(all.begin(), all.end());
-  return all;
 }
 
 // Outputs between canaries.

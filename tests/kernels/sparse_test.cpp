@@ -10,6 +10,7 @@
 #include "kernels/aligned_buffer.h"
 #include "tests/support/catch.h"
 #include "tests/support/guarded_output.h"
+#include "tests/support/row_lists.h"
 #include "tests/support/tables.h"
 
 namespace tern::kernels {
@@ -88,16 +89,6 @@ void pack(Problem& p, const SparseKernels& kernels) {
   const std::int64_t middle = p.rows / 2;
   kernels.pack(p.trits.data(), 0, middle, p.cols, p.packed.data());
   kernels.pack(p.trits.data() + middle * p.cols, middle, p.rows, p.cols, p.packed.data());
-}
-
-// Lists of `count` rows: the first ones, and random ones, ascending.
-std::vector<std::int32_t> random_list(std::int64_t rows, std::int64_t count) {
-  std::vector<std::int32_t> all(static_cast<std::size_t>(rows));
-  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int32_t>(i);
-  std::shuffle(all.begin(), all.end(), std::mt19937(static_cast<std::uint32_t>(count)));
-  all.resize(static_cast<std::size_t>(count));
-  std::sort(all.begin(), all.end());
-  return all;
 }
 
 bool dots_agree(const Problem& p, const SparseKernels& kernels,
