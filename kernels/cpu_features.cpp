@@ -27,6 +27,7 @@ constexpr FeatureName kFeatureNames[] = {
     {Feature::kAmxInt8, "AVX-512 F, BW, DQ, VL, VNNI and VBMI with AMX tiles and int8 products"},
     {Feature::kZen4, "AVX-512 F, BW, DQ, VL, VNNI and VBMI on an AMD processor (Zen 4 or later)"},
     {Feature::kAvx512Bf16, "the dot product of BF16 (AVX512_BF16)"},
+    {Feature::kAmxBf16, "AMX products of BF16 and AVX512_BF16"},
     {Feature::kNeon, "Advanced SIMD"},
     {Feature::kDotprod, "the dot-product instructions (DotProd)"},
     {Feature::kI8mm, "the dot-product and 8-bit matrix instructions (DotProd, I8MM)"},
@@ -88,9 +89,13 @@ std::uint32_t detect_x86() noexcept {
     const bool vbmi = (seven.ecx & (1u << 1)) != 0;
     if (vbmi) bits |= bit(Feature::kAvx512Vbmi);
     if (vbmi && is_amd()) bits |= bit(Feature::kZen4);
-    if ((seven_one.eax & (1u << 5)) != 0) bits |= bit(Feature::kAvx512Bf16);
+    const bool bf16 = (seven_one.eax & (1u << 5)) != 0;
+    if (bf16) bits |= bit(Feature::kAvx512Bf16);
     const bool tile_int8 = all(seven.edx, (1u << 24) | (1u << 25));
-    if (vbmi && tile_int8 && all(xcr0, 0x60000) && request_tiles()) bits |= bit(Feature::kAmxInt8);
+    if (vbmi && tile_int8 && all(xcr0, 0x60000) && request_tiles()) {
+      bits |= bit(Feature::kAmxInt8);
+      if (bf16 && (seven.edx & (1u << 22)) != 0) bits |= bit(Feature::kAmxBf16);
+    }
   }
   return bits;
 }

@@ -16,6 +16,7 @@ enum class Feature : std::uint32_t {
   kAmxInt8 = 1u << 4,     // the same, AMX tiles and int8 products, and the OS let us use them
   kZen4 = 1u << 8,        // kAvx512Vbmi on a processor of AMD's: Zen 4 or later
   kAvx512Bf16 = 1u << 9,  // kAvx512Vnni and the dot product of BF16
+  kAmxBf16 = 1u << 10,    // kAvx512Bf16 and kAmxInt8, and AMX products of BF16
   kNeon = 1u << 5,        // Advanced SIMD (every ARMv8-A)
   kDotprod = 1u << 6,     // SDOT/UDOT (ARMv8.2-A DotProd)
   kI8mm = 1u << 7,        // kDotprod and SMMLA (ARMv8.6-A I8MM)

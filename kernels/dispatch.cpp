@@ -43,8 +43,8 @@ constinit const KernelTable kTables[] = {
 
 #if defined(__x86_64__)
 constinit const KernelTable kInexactTables[] = {
-    {"amx+bf16", Feature::kAmxInt8 | Feature::kAvx512Bf16, amx::kTernary, amx::kTernaryDense,
-     avx512vnni::kSparse, avx512::kSparseHalf, avx512bf16::kHalf, avx512vnni::kBlock,
+    {"amx+bf16", Feature::kAmxInt8 | Feature::kAmxBf16, amx::kTernary, amx::kTernaryDense,
+     avx512vnni::kSparse, avx512::kSparseHalf, amxbf16::kHalf, avx512vnni::kBlock,
      avx512::kQuantize, avx512::kVector, avx512::kAttention},
     {"zen4+bf16", Feature::kZen4 | Feature::kAvx512Bf16, avx512vnni::kTernaryInTurn,
      avx512vbmi::kTernaryDenseInTurn, avx512vnni::kSparse, avx512::kSparseHalf,

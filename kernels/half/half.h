@@ -31,7 +31,7 @@ struct HalfMatrix {
 struct HalfKernels {
   std::int64_t row_block;
 
-  // The arithmetic above for every type. False: BF16 has another (half_avx512bf16.cpp).
+  // The arithmetic above for every type. False: BF16 has another (half_*bf16.cpp).
   bool exact;
 
   std::size_t (*packed_bytes)(HalfType type, std::int64_t rows, std::int64_t cols) noexcept;
@@ -74,6 +74,9 @@ namespace avx512bf16 {
 extern const HalfKernels kHalf;  // not exact
 extern const HalfKernels kHalfInTurn;
 }  // namespace avx512bf16
+namespace amxbf16 {
+extern const HalfKernels kHalf;  // not exact
+}
 namespace neon {
 extern const HalfKernels kHalf;
 }

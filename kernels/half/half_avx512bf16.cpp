@@ -9,8 +9,7 @@
 // still cannot change a bit on one model of CPU, but another may answer otherwise. What the answer
 // is within: tests/kernels/bf16_test.cpp.
 //
-// Packed layout of BF16: panels of 32 rows; element [k / 2][r][k % 2] of a panel, so that a
-// register is 16 rows by 2 columns; rows and a last column that do not exist are 0.
+// Packed layout of BF16: bf16_layout.h; a register is 16 rows by 2 columns.
 //
 // Everything here has internal linkage or is an intrinsic (see check.h).
 
@@ -22,20 +21,15 @@
 #endif
 #include <immintrin.h>
 
-#include <cstring>
-
+#include "kernels/half/bf16_layout.h"
 #include "kernels/half/half.h"
-#include "kernels/half/layout.h"
 
 namespace tern::kernels::avx512bf16 {
 namespace {
 
-// Two neighbouring columns of a row or a token: the lower half of the word is the first of them.
-using Pair = std::uint32_t;
+#include "kernels/half/bf16_pairs.inl"
 
-constexpr std::int64_t kLanes = 16;
-constexpr std::int64_t kPanelRows = 32;
-constexpr int kPanelVectors = kPanelRows / kLanes;
+constexpr int kPanelVectors = kBf16PanelRows / kLanes;
 
 // The widest register tile: 24 chains, one panel.
 constexpr int kTileTokens = 12;
@@ -51,21 +45,11 @@ static_assert(kBlockTokens % kTileTokens == 0 && kBlockPairs % kLanes == 0);
 // How far ahead of its use a tile asks for weights that come from memory.
 constexpr std::int64_t kPrefetchBytes = 2048;
 
-std::int64_t smaller(std::int64_t a, std::int64_t b) noexcept { return a < b ? a : b; }
-std::int64_t whole(std::int64_t n, std::int64_t unit) noexcept {
-  return (n + unit - 1) / unit * unit;
-}
-std::int64_t pairs_of(std::int64_t cols) noexcept { return (cols + 1) / 2; }
-
 // Tokens of the next of the tiles that share `left` tokens; the last of them may lack some. Two
 // tiles of 8 beat 12 and 4, whose chains are too few to hide how long a sum takes.
 std::int64_t tile_tokens(std::int64_t left) noexcept {
   if (left > 16 || (left > 8 && left <= kTileTokens)) return kTileTokens;
   return left > 4 ? 8 : 4;
-}
-
-__mmask16 first_lanes(std::int64_t n) noexcept {
-  return static_cast<__mmask16>(n >= kLanes ? 0xffffu : n > 0 ? (1u << n) - 1u : 0u);
 }
 
 // Where the outputs of a tile go: y at its first row and token; rows and tokens that exist.
@@ -81,7 +65,7 @@ struct Outputs {
 
 // The same pair in every lane. Not _mm512_set1_epi32: clang 16 does not survive that as an operand
 // of the dot product.
-__m512i everywhere(const Pair* pair) noexcept {
+__m512i everywhere(const Bf16Pair* pair) noexcept {
   return _mm512_broadcastd_epi32(_mm_loadu_si32(pair));
 }
 
@@ -93,7 +77,7 @@ __m512 multiply_add(__m512 acc, __m512i weights, __m512i x) noexcept {
 // panel, panels panel_words apart; x: (pairs, Stride). Ahead: ask for weights before
 // they are needed, which pays where memory is the limit.
 template <int P, int T, int Stride, bool Ahead>
-void tile(const Pair* w, std::int64_t panel_words, std::int64_t pairs, const Pair* x,
+void tile(const Bf16Pair* w, std::int64_t panel_words, std::int64_t pairs, const Bf16Pair* x,
           const Outputs& out) noexcept {
   constexpr int kVectors = P * kPanelVectors;
   __m512 acc[T][kVectors];
@@ -107,11 +91,11 @@ void tile(const Pair* w, std::int64_t panel_words, std::int64_t pairs, const Pai
                                               out.y + t * out.y_stride + v * kLanes);
     }
   }
-  for (std::int64_t k = 0; k < pairs; ++k, w += kPanelRows, x += Stride) {
+  for (std::int64_t k = 0; k < pairs; ++k, w += kBf16PanelRows, x += Stride) {
     __m512i weights[kVectors];
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      const Pair* at = w + v / kPanelVectors * panel_words + v % kPanelVectors * kLanes;
+      const Bf16Pair* at = w + v / kPanelVectors * panel_words + v % kPanelVectors * kLanes;
       weights[v] = _mm512_load_si512(at);
       if (Ahead) __builtin_prefetch(reinterpret_cast<const char*>(at) + kPrefetchBytes, 0, 2);
     }
@@ -135,15 +119,8 @@ void tile(const Pair* w, std::int64_t panel_words, std::int64_t pairs, const Pai
   }
 }
 
-// 32 columns as 16 pairs; columns that do not exist are 0 and are not read.
-__m512i round_pairs(const float* x, std::int64_t cols) noexcept {
-  const __m512 low = _mm512_maskz_loadu_ps(first_lanes(cols), x);
-  const __m512 high = _mm512_maskz_loadu_ps(first_lanes(cols - kLanes), x + kLanes);
-  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
-}
-
 // The four quarters of a register, `step` words apart.
-void store_quarters(__m512i value, Pair* out, std::int64_t step) noexcept {
+void store_quarters(__m512i value, Bf16Pair* out, std::int64_t step) noexcept {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_castsi512_si128(value));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out + step), _mm512_extracti32x4_epi32(value, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * step), _mm512_extracti32x4_epi32(value, 2));
@@ -154,7 +131,7 @@ void store_quarters(__m512i value, Pair* out, std::int64_t step) noexcept {
 // tokens are 0.
 template <int T>
 void arrange(const float* x, std::int64_t x_stride, std::int64_t tokens, std::int64_t cols,
-             Pair* out) noexcept {
+             Bf16Pair* out) noexcept {
   static_assert(T == 1 || T % 4 == 0);
   for (std::int64_t k = 0; k < cols; k += 2 * kLanes, out += kLanes * T) {
     if (T == 1) {
@@ -184,25 +161,25 @@ void arrange(const float* x, std::int64_t x_stride, std::int64_t tokens, std::in
 
 // A block of columns: what the tiles over it share.
 struct Block {
-  const Pair* w;  // its first pair in the first panel of the matrix
+  const Bf16Pair* w;  // its first pair in the first panel of the matrix
   std::int64_t panel_words;
   std::int64_t pairs;
-  const Pair* x;  // tiles of (whole(pairs, 16), tokens of the tile)
+  const Bf16Pair* x;  // tiles of (whole(pairs, 16), tokens of the tile)
 };
 
 // The outputs of the next tile of tokens: they lie a row apart, where no prefetcher looks, and the
 // tile after this one begins by reading them.
 void prefetch_outputs(const Outputs& out) noexcept {
   for (std::int64_t t = kTileTokens; t < 2 * kTileTokens && t < out.tokens; ++t) {
-    for (std::int64_t r = 0; r < kPanelRows && r < out.rows; r += 16) {
+    for (std::int64_t r = 0; r < kBf16PanelRows && r < out.rows; r += 16) {
       __builtin_prefetch(out.y + t * out.y_stride + r, 1);
     }
   }
 }
 
 // One panel against all tokens of the block.
-void panel_tiles(const Block& block, const Pair* w, Outputs out) noexcept {
-  const Pair* x = block.x;
+void panel_tiles(const Block& block, const Bf16Pair* w, Outputs out) noexcept {
+  const Bf16Pair* x = block.x;
   while (out.tokens > 0) {
     const std::int64_t n = tile_tokens(out.tokens);
     if (n == kTileTokens) {
@@ -223,12 +200,14 @@ void panel_tiles(const Block& block, const Pair* w, Outputs out) noexcept {
 // neighbouring panels are as many streams.
 template <int P, int T, int Stride>
 void few_tokens(const Block& block, Outputs out) noexcept {
-  const Pair* w = block.w;
-  for (; out.rows > (P - 1) * kPanelRows; out.rows -= P * kPanelRows, out.y += P * kPanelRows) {
+  const Bf16Pair* w = block.w;
+  for (; out.rows > (P - 1) * kBf16PanelRows;
+       out.rows -= P * kBf16PanelRows, out.y += P * kBf16PanelRows) {
     tile<P, T, Stride, true>(w, block.panel_words, block.pairs, block.x, out);
     w += P * block.panel_words;
   }
-  for (; out.rows > 0; out.rows -= kPanelRows, out.y += kPanelRows, w += block.panel_words) {
+  for (; out.rows > 0;
+       out.rows -= kBf16PanelRows, out.y += kBf16PanelRows, w += block.panel_words) {
     tile<1, T, Stride, true>(w, 0, block.pairs, block.x, out);
   }
 }
@@ -238,14 +217,15 @@ void multiply_block(const Block& block, Outputs out) noexcept {
   if (out.tokens == 1) return few_tokens<4, 1, 1>(block, out);
   if (out.tokens == 2) return few_tokens<4, 2, 4>(block, out);
   if (out.tokens <= 4) return few_tokens<2, 4, 4>(block, out);
-  const Pair* w = block.w;
-  for (; out.rows > 0; out.rows -= kPanelRows, out.y += kPanelRows, w += block.panel_words) {
+  const Bf16Pair* w = block.w;
+  for (; out.rows > 0;
+       out.rows -= kBf16PanelRows, out.y += kBf16PanelRows, w += block.panel_words) {
     panel_tiles(block, w, out);
   }
 }
 
 void arrange_block(const float* x, std::int64_t x_stride, std::int64_t tokens, std::int64_t cols,
-                   Pair* out) noexcept {
+                   Bf16Pair* out) noexcept {
   if (tokens == 1) return arrange<1>(x, x_stride, 1, cols, out);
   while (tokens > 0) {
     const std::int64_t n = tile_tokens(tokens);
@@ -258,7 +238,7 @@ void arrange_block(const float* x, std::int64_t x_stride, std::int64_t tokens, s
     }
     x += n * x_stride;
     tokens -= n;
-    out += whole(pairs_of(cols), kLanes) * n;
+    out += whole(bf16_pairs(cols), kLanes) * n;
   }
 }
 
@@ -271,9 +251,9 @@ std::int64_t block_pairs(std::int64_t pairs, std::int64_t tokens) noexcept {
 
 void multiply(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens,
               float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
-  alignas(64) Pair words[kBlockWords];
-  const std::int64_t pairs = pairs_of(w.cols);
-  const Pair* panels = static_cast<const Pair*>(w.packed) + begin * pairs;
+  alignas(64) Bf16Pair words[kBlockWords];
+  const std::int64_t pairs = bf16_pairs(w.cols);
+  const Bf16Pair* panels = static_cast<const Bf16Pair*>(w.packed) + begin * pairs;
   for (std::int64_t t = 0; t < tokens; t += kBlockTokens) {
     const std::int64_t count = smaller(tokens - t, kBlockTokens);
     const std::int64_t block = block_pairs(pairs, count);
@@ -281,56 +261,10 @@ void multiply(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::i
       const std::int64_t n = smaller(pairs - k, block);
       arrange_block(x + t * x_stride + 2 * k, x_stride, count, smaller(w.cols - 2 * k, 2 * n),
                     words);
-      multiply_block({panels + k * kPanelRows, pairs * kPanelRows, n, words},
+      multiply_block({panels + k * kBf16PanelRows, pairs * kBf16PanelRows, n, words},
                      {y + t * y_stride + begin, y_stride, end - begin, count, w.scale, k == 0,
                       k + n == pairs});
     }
-  }
-}
-
-std::size_t packed_bytes(HalfType type, std::int64_t rows, std::int64_t cols) noexcept {
-  if (type != HalfType::kBf16) return scalar::half_packed_bytes(type, rows, cols);
-  return static_cast<std::size_t>(whole(rows, kHalfPanelRows) * pairs_of(cols)) * sizeof(Pair);
-}
-
-// Transposes one panel in strips of columns, so that the strip being written stays in L1.
-void pack_panel(const unsigned char* weights, std::int64_t rows, std::int64_t cols,
-                Pair* out) noexcept {
-  constexpr std::int64_t kElement = 2;
-  for (std::int64_t k = 0; k < cols; k += 2 * kLanes, out += kLanes * kPanelRows) {
-    const std::int64_t n = smaller(cols - k, 2 * kLanes);
-    for (std::int64_t r = 0; r < kPanelRows; ++r) {
-      Pair strip[kLanes] = {};
-      if (r < rows) {
-        std::memcpy(strip, weights + (r * cols + k) * kElement,
-                    static_cast<std::size_t>(n * kElement));
-      }
-      for (std::int64_t i = 0; i < pairs_of(n); ++i) out[i * kPanelRows + r] = strip[i];
-    }
-  }
-}
-
-void pack(HalfType type, const void* weights, std::int64_t begin, std::int64_t end,
-          std::int64_t rows, std::int64_t cols, void* packed) noexcept {
-  if (type != HalfType::kBf16) {
-    return scalar::half_pack(type, weights, begin, end, rows, cols, packed);
-  }
-  const auto* in = static_cast<const unsigned char*>(weights);
-  auto* out = static_cast<Pair*>(packed);
-  for (std::int64_t row = begin; row < whole(end, kHalfPanelRows); row += kPanelRows) {
-    pack_panel(in + (row - begin) * cols * 2, smaller(rows - row, kPanelRows), cols,
-               out + row * pairs_of(cols));
-  }
-}
-
-void unpack_row(const HalfMatrix& w, std::int64_t row, float* out) noexcept {
-  if (w.type != HalfType::kBf16) return scalar::half_unpack_row(w, row, out);
-  const Pair* pair = static_cast<const Pair*>(w.packed) +
-                     row / kPanelRows * (kPanelRows * pairs_of(w.cols)) + row % kPanelRows;
-  for (std::int64_t k = 0; k < w.cols; ++k) {
-    const Pair both = pair[k / 2 * kPanelRows];
-    const Pair bits = k % 2 == 0 ? both << 16 : both & 0xffff0000u;
-    std::memcpy(out + k, &bits, sizeof bits);
   }
 }
 
@@ -356,8 +290,8 @@ std::int64_t peak_bf16(std::int64_t rounds) noexcept {
   constexpr int kChains = 24;
   // Numbers the compiler does not know: it would compute equal chains once.
   volatile const float opaque_zero = 0.0f;
-  volatile const Pair opaque_ones = 0x3f803f80;
-  const Pair one_and_one = opaque_ones;
+  volatile const Bf16Pair opaque_ones = 0x3f803f80;
+  const Bf16Pair one_and_one = opaque_ones;
   __m512 acc[kChains];
 #pragma GCC unroll 24
   for (int c = 0; c < kChains; ++c) acc[c] = _mm512_set1_ps(opaque_zero);
@@ -377,13 +311,19 @@ std::int64_t peak_bf16(std::int64_t rounds) noexcept {
 }
 
 template <const HalfKernels& Floats>
-constexpr HalfKernels kKernels = {kHalfPanelRows, false, packed_bytes, pack,     unpack_row,
-                                  gemv<Floats>,   gemm,  peak,         peak_bf16};
+constexpr HalfKernels kKernels = {kBf16RowBlock,
+                                  false,
+                                  scalar::bf16_packed_bytes,
+                                  scalar::bf16_pack,
+                                  scalar::bf16_unpack_row,
+                                  gemv<Floats>,
+                                  gemm,
+                                  peak,
+                                  peak_bf16};
 
 }  // namespace
 
 constinit const HalfKernels kHalf = kKernels<avx512::kHalf>;
 constinit const HalfKernels kHalfInTurn = kKernels<avx512::kHalfInTurn>;
-static_assert(kHalfPanelRows % kPanelRows == 0);
 
 }  // namespace tern::kernels::avx512bf16

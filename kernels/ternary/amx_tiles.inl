@@ -1,46 +1,17 @@
 // AMX tiles as the kernels of this folder use them: activations and codes into tiles, products, and
 // sums out of them. Included inside the anonymous namespace.
 
-// A tile is 16 rows of 64 bytes (Intel SDM volume 1, chapter 18): 16 tokens x 64 columns of
-// activations, 16 matrix rows x 64 columns of codes (four lines of layout t2), 16 x 16 sums.
-constexpr std::int64_t kTileRows = 16;
-constexpr std::int64_t kTileCols = 64;
-constexpr std::int64_t kTileBytes = kTileRows * kTileCols;
+// A tile: 16 tokens x 64 columns of activations, 16 matrix rows x 64 columns of codes (four lines
+// of layout t2), 16 x 16 sums.
+constexpr std::int64_t kTileCols = kTileRowBytes;
 constexpr std::int64_t kTileLines = kTileCols / kTernaryLineCols;
 
-// Four tiles of sums, from two tiles of tokens and two of rows: two loads a product hardly keep up
-// with the multiplier, and with one of each there would be four.
-constexpr std::int64_t kGroupTokens = 2 * kTileRows;
 constexpr std::int64_t kPairRows = 2 * kTernaryRowBlock;
 
 constexpr std::int64_t lesser(std::int64_t a, std::int64_t b) noexcept { return a < b ? a : b; }
 
 constexpr std::int64_t tiles_of(std::int64_t lines) noexcept {
   return (lines + kTileLines - 1) / kTileLines;
-}
-
-// Operand of LDTILECFG, palette 1.
-struct alignas(64) TileConfig {
-  std::uint8_t palette = 1;
-  std::uint8_t start_row = 0;
-  std::uint8_t reserved[14] = {};
-  std::uint16_t row_bytes[16] = {};
-  std::uint8_t rows[16] = {};
-};
-static_assert(sizeof(TileConfig) == 64);
-
-// For at most kGroupTokens tokens. Tiles 0 to 3 are sums (two of tokens x two of rows), 4 and 5
-// activations, 6 and 7 codes.
-void configure(std::int64_t tokens) noexcept {
-  TileConfig config;
-  const std::int64_t first = lesser(tokens, kTileRows);
-  const std::int64_t second = tokens - first;
-  const std::int64_t rows[8] = {first, first, second, second, first, second, kTileRows, kTileRows};
-  for (int i = 0; i < 8; ++i) {
-    config.rows[i] = static_cast<std::uint8_t>(rows[i]);
-    config.row_bytes[i] = rows[i] > 0 ? std::uint16_t{kTileCols} : std::uint16_t{0};
-  }
-  _tile_loadconfig(&config);
 }
 
 // Activations from (tokens, stride) to tiles (token tile, column tile, 16, 64); tokens that are

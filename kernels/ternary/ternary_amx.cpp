@@ -20,6 +20,8 @@
 namespace tern::kernels::amx {
 namespace {
 
+#include "kernels/simd/amx_config.inl"
+
 #include "kernels/ternary/amx_tiles.inl"
 
 #include "kernels/ternary/dense_decode_avx512vbmi.inl"

@@ -232,13 +232,18 @@ TEST_CASE("An inexact row gives a token the same bits across blocks of tokens an
   }
 }
 
-// One product on the given row.
-float product(const HalfKernels& kernels, float weight, float x) {
+// One product on the given row, scaled: alone and, which must be the same, in a batch.
+float product(const HalfKernels& kernels, float weight, float x, float scale = 1.0f) {
   const auto bits = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(weight) >> 16);
   AlignedBuffer<std::uint8_t> packed(kernels.packed_bytes(HalfType::kBf16, 1, 1));
   kernels.pack(HalfType::kBf16, &bits, 0, 1, 1, 1, packed.data());
+  const HalfMatrix matrix{packed.data(), HalfType::kBf16, 1, 1, scale};
   float y = -1;
-  kernels.gemv({packed.data(), HalfType::kBf16, 1, 1, 1.0f}, &x, &y, 0, 1);
+  kernels.gemv(matrix, &x, &y, 0, 1);
+  const std::vector<float> batch(40, x);
+  std::vector<float> ys(batch.size());
+  kernels.gemm(matrix, batch.data(), 1, 40, ys.data(), 1, 0, 1);
+  for (const float other : ys) CHECK(other == y);
   return y;
 }
 
@@ -259,6 +264,8 @@ TEST_CASE("Inexact rows round activations to nearest even and take denormals for
     CHECK(product(scalar::kHalf, 0x1p20f, 0x1p-130f) == 0x1p-110f);
     CHECK(product(scalar::kHalf, 0x1p-70f, 0x1p-60f) == 0x1p-130f);
     CHECK(product(kernels, 0x1p-66f, 0x1p-60f) == 0x1p-126f);  // the smallest that is normal
+    const float scaled = product(kernels, 0x1p-60f, 0x1p-60f, 0x1p-10f);
+    CHECK((scaled == 0.0f || scaled == 0x1p-130f));
   }
 }
 
