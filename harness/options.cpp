@@ -204,6 +204,13 @@ const kernels::KernelTable& kernels_row(const std::string& name) {
   return *table;
 }
 
+std::string bf16_row_beside(const kernels::KernelTable& row) {
+  const kernels::CpuFeatures cpu = kernels::detect_cpu();
+  const kernels::KernelTable* table = best_inexact(cpu);
+  const bool usable = table != nullptr && cpu.has(table->required);
+  return usable && row.half.exact ? table->name : "";
+}
+
 kernels::CacheType parse_cache_type(const std::string& text, const std::string& flag) {
   if (text == "f16") return kernels::CacheType::kF16;
   if (text == "f32") return kernels::CacheType::kF32;

@@ -31,6 +31,9 @@ int parse_threads(const std::string& text);
 // that lists the usable rows.
 const kernels::KernelTable& kernels_row(const std::string& name);
 
+// What "auto+bf16" stands for where that runs here and is not `row` itself; else nothing.
+std::string bf16_row_beside(const kernels::KernelTable& row);
+
 kernels::CacheType parse_cache_type(const std::string& text,
                                     const std::string& flag);  // "f16" | "f32"
 const char* name(kernels::CacheType type) noexcept;

@@ -311,6 +311,7 @@ RunFacts BenchRun::run_facts(const BenchConfiguration& configuration) const {
   run.limits = limits_.at(configuration.threads);
   run.limits_by_threads = limits_by_threads(configuration.threads);
   run.no_ratio = contenders_.no_baseline;
+  run.bf16_kernels = bf16_row_beside(table_);
   return run;
 }
 

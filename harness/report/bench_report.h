@@ -45,6 +45,9 @@ struct RunFacts {
   MachineLimits limits;                          // at this thread count
   std::vector<MachineLimits> limits_by_threads;  // 1, 2, 4, …; empty unless asked for
   std::string no_ratio;  // why there is no baseline; empty when there is one
+  // A row that runs here and multiplies BF16 faster than `kernels`; empty where there is none or
+  // the record does not say.
+  std::string bf16_kernels;
 };
 
 // Derived from those trials whose energy was measured.

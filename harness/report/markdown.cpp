@@ -212,6 +212,14 @@ std::vector<std::string> footnotes(const BenchReport& report) {
   for (const BenchRow& row : report.rows) {
     for (const std::string& note : subject_notes(row.subject)) add_once(lines, note);
   }
+  for (const BenchRow& row : report.rows) {
+    if (row.ratio.has_value() && row.test.prompt > 0 && !row.run.bf16_kernels.empty()) {
+      add_once(lines, fmt::format("this CPU has instructions for BF16: --baseline f16,bf16 "
+                                  "--kernels {} also compares with the faster prompt processing "
+                                  "that they allow",
+                                  row.run.bf16_kernels));
+    }
+  }
   for (const std::string& note : report.notes) add_once(lines, "note: " + note);
   return lines;
 }

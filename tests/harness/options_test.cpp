@@ -77,8 +77,10 @@ TEST_CASE("a kernels row that rounds BF16 in its own way runs only where it is a
     }
   }
   CHECK_THROWS_WITH(kernels_row("mmx"), Contains(usable));
+  CHECK(bf16_row_beside(kernels_row("")) == (best == nullptr ? "" : best->name));
   if (best != nullptr) {
     CHECK(&kernels_row("auto+bf16") == best);
+    CHECK(bf16_row_beside(*best).empty());
   } else {
     CHECK_THROWS_WITH(kernels_row("auto+bf16"), Contains("usable here: "));
   }

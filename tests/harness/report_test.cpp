@@ -228,6 +228,27 @@ TEST_CASE("without a baseline the ratio is a reason") {
   CHECK(rows[0]["tern"]["ratio_to_baseline"] == json{{"why", run.no_ratio}});
 }
 
+TEST_CASE("a faster way for the baseline's prompts is named beside their ratio, and only there") {
+  const std::string named = "--baseline f16,bf16 --kernels best+bf16";
+  RunFacts run = run_facts();
+  run.bf16_kernels = "best+bf16";
+  std::vector<Trial> prompts;
+  for (int pair = 0; pair < 2; ++pair) {
+    prompts.push_back(make_trial("ternary", kPrompt, pair, 500'000'000));
+    prompts.push_back(make_trial("baseline", kPrompt, pair, 900'000'000));
+  }
+  const auto table = [&](const RunFacts& facts, const std::vector<SubjectFacts>& subjects,
+                         const TestCase& test, const std::vector<Trial>& trials) {
+    BenchReport report;
+    add_trials(report, facts, subjects, {test}, trials);
+    return written(OutputFormat::kMarkdown, report);
+  };
+  CHECK_THAT(table(run, kBoth, kPrompt, prompts), Contains(named));
+  CHECK_THAT(table(run_facts(), kBoth, kPrompt, prompts), !Contains("bf16"));
+  CHECK_THAT(table(run, kBoth, kDecode, decode_trials()), !Contains(named));
+  CHECK_THAT(table(run, {kBoth[0]}, kPrompt, prompts), !Contains(named));
+}
+
 TEST_CASE("one pair gives a ratio without an interval") {
   std::vector<Trial> trials = decode_trials();
   trials.resize(2);
