@@ -31,8 +31,9 @@ CounterUnwrapper::CounterUnwrapper(const Domain& domain)
     : joules_per_count_(domain.joules_per_count),
       modulus_(domain.modulus),
       max_power_w_(domain.max_power_w),
-      update_s_(domain.update_s),
-      max_silence_s_(domain.max_silence_s) {}
+      late_s_(domain.update_s + domain.late_s),
+      max_silence_s_(domain.max_silence_s),
+      safe_joules_(domain.safe_joules) {}
 
 void CounterUnwrapper::refuse(Fault fault, std::string why) {
   fault_ = fault;
@@ -66,7 +67,7 @@ void CounterUnwrapper::advance(const Reading& reading, double elapsed_s) {
   const double joules = static_cast<double>(step) * joules_per_count_;
   // The most that can truthfully appear: full power for the step, one late update, one unit of
   // rounding.
-  const double room = max_power_w_ * (elapsed_s * kPowerMargin + update_s_) + joules_per_count_;
+  const double room = max_power_w_ * (elapsed_s * kPowerMargin + late_s_) + joules_per_count_;
   if (joules > room) {
     if (fell) {
       return refuse(Fault::kReset, "the counter fell without a wrap (it was reset)");
@@ -79,6 +80,12 @@ void CounterUnwrapper::advance(const Reading& reading, double elapsed_s) {
     return refuse(Fault::kAmbiguousWrap,
                   number(elapsed_s) + " s between two readings could hide a whole wrap");
   }
+  if (safe_joules_ > 0 && room >= 2 * safe_joules_) {
+    return refuse(Fault::kAmbiguousWrap, number(elapsed_s) +
+                                             " s between two readings are more than the kernel's "
+                                             "own sum may bear (it loses count beyond " +
+                                             number(2 * safe_joules_) + " J)");
+  }
   if (step != 0) moved_ns_ = reading.time_ns;
   const double silence_s = static_cast<double>(reading.time_ns - moved_ns_) * 1e-9;
   if (silence_s > max_silence_s_) {
@@ -90,9 +97,13 @@ void CounterUnwrapper::advance(const Reading& reading, double elapsed_s) {
 }
 
 double safe_poll_s(const Domain& domain) noexcept {
-  if (domain.modulus == 0 || domain.max_power_w <= 0) return kLongestPoll_s;
-  const double range_j = static_cast<double>(domain.modulus) * domain.joules_per_count;
-  return std::min(kLongestPoll_s, 0.5 * range_j / domain.max_power_w);
+  double period_s = kLongestPoll_s;
+  if (domain.max_power_w <= 0) return period_s;
+  const double half_range_j = 0.5 * static_cast<double>(domain.modulus) * domain.joules_per_count;
+  for (const double energy_j : {half_range_j, domain.safe_joules}) {
+    if (energy_j > 0) period_s = std::min(period_s, energy_j / domain.max_power_w);
+  }
+  return period_s;
 }
 
 }  // namespace tern::energy

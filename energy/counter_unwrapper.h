@@ -16,7 +16,7 @@ enum class Fault : std::uint8_t {
   kTimeBack,       // a reading is not later than the one before it
   kReset,          // the counter fell, and not by a wrap
   kImplausible,    // it rose faster than the domain can draw power, or left its range
-  kAmbiguousWrap,  // so long between readings that a whole wrap could hide
+  kAmbiguousWrap,  // so long between readings that a wrap, or a slip of the kernel's, could hide
   kStuck,          // unmoved for longer than the domain can be silent
 };
 
@@ -42,8 +42,9 @@ class CounterUnwrapper {
   double joules_per_count_;
   std::uint64_t modulus_;
   double max_power_w_;
-  double update_s_;
+  double late_s_;  // how late energy may appear
   double max_silence_s_;
+  double safe_joules_;
   bool started_ = false;
   Reading previous_;
   std::int64_t moved_ns_ = 0;
@@ -53,7 +54,8 @@ class CounterUnwrapper {
   std::string why_;
 };
 
-// Read the domain at least this often: half its shortest possible wrap time, at most 10 s.
+// Read the domain at least this often: half its shortest possible wrap time, or whenever
+// safe_joules may have passed, at most 10 s.
 double safe_poll_s(const Domain& domain) noexcept;
 
 }  // namespace tern::energy

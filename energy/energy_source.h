@@ -34,6 +34,14 @@ struct Domain {
   bool measurable = true;          // false: listed with its reason, every reading is an error
   bool included = false;           // in the default total (package + dram); only when measurable
   std::string why_excluded;        // set when not included
+  int package = -1;                // physical package it belongs to; -1: unknown, or several
+  int die = -1;                    // where the meter tells dies of one package apart
+  // Energy may appear this much later than update_s says (a copied tree is written at its author's
+  // pace).
+  double late_s = 0;
+  // Who counts for us, the kernel for one, may lose count when twice this passes between two
+  // readings; 0: no such limit.
+  double safe_joules = 0;
 };
 
 struct SourceInfo {
@@ -42,6 +50,9 @@ struct SourceInfo {
   std::vector<Domain> domains;
   std::string coverage;     // "1 of 1 packages + dram", "2 of 2 packages, no dram domain"
   bool attributed = false;  // answers inside a virtual machine: somebody's share, not a meter
+  // The machine's own counters at the pace that update_s says: windows too short for it are
+  // refused, and where it is fast, windows align to it. Not for a copied tree or a replayed trace.
+  bool live = false;
 };
 
 // One raw reading of one domain. error is an errno value, 0 when raw is good.
@@ -57,6 +68,12 @@ class EnergySource {
   virtual const SourceInfo& info() const noexcept = 0;
   // Fills one Reading per domain, in info().domains order. Does not throw; errors are values.
   virtual void read(std::span<Reading> readings) noexcept = 0;
+  // One domain alone, for whoever waits for it to move: cheaper where the others cost something.
+  virtual Reading read_one(std::size_t domain) noexcept {
+    std::vector<Reading> all(info().domains.size());
+    read(all);
+    return all[domain];
+  }
 };
 
 // The outcome of looking for one meter.
@@ -65,6 +82,10 @@ struct Probe {
   std::unique_ptr<EnergySource> source;  // null when unusable
   std::string why_not;                   // set when unusable: what was tried, what the system said
   std::string remedy;                    // what to type to make it usable; may be empty
+  // What a short common window with another meter of the same counters showed; empty: there was
+  // none.
+  std::string cross_check = {};
+  bool disagrees = false;  // by more than a few per cent: neither meter is to be trusted blindly
 };
 
 // Every meter this build knows, usable or not, preferred first. sysroot replaces "/" for sysfs and

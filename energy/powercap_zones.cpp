@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "energy/rapl_domains.h"
 #include "energy/sysfs_file.h"
 
 namespace tern::energy {
@@ -18,15 +20,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kCounterMax = 0xFFFFFFFF;  // RAPL counters have 32 bits
-constexpr double kUpdate_s = 1e-3;                 // RAPL refreshes about every millisecond
-constexpr double kSilentUpdates = 100;
 
-// Ceilings of credible power (energy.md section 8.1); limits of 4090 W mean "unlimited".
+// A package's own limit, with a margin, is its ceiling; limits of 4090 W mean "unlimited".
 constexpr double kLeastPackage_w = 50;
-constexpr double kMostPackage_w = 1000;
 constexpr double kLimitMargin = 1.5;
-constexpr double kDram_w = 200;
-constexpr double kPlatform_w = 4000;
 
 // intel-rapl:1:2 is {false, 1, 2}; intel-rapl:1 is {false, 1, -1}. Sorts parents before their
 // children.
@@ -107,36 +104,14 @@ double package_ceiling_w(const fs::path& directory) {
 double ceiling_w(DomainKind kind, const fs::path& directory, const PowercapZone* parent) {
   switch (kind) {
     case DomainKind::kPsys:
-      return kPlatform_w;
+      return kMostPlatform_w;
     case DomainKind::kDram:
-      return kDram_w;
+      return kMostDram_w;
     case DomainKind::kPackage:
       return package_ceiling_w(directory);
     default:
       return parent != nullptr ? parent->domain.max_power_w : kMostPackage_w;
   }
-}
-
-// The nesting of energy.md section 1.9: what is left out of the total, and why.
-std::string exclusion(DomainKind kind) {
-  switch (kind) {
-    case DomainKind::kPackage:
-    case DomainKind::kDram:
-      return "";
-    case DomainKind::kPsys:
-      return "contains the packages";
-    case DomainKind::kCore:
-    case DomainKind::kUncore:
-      return "inside the package";
-    default:
-      return "a zone of unknown meaning";
-  }
-}
-
-void refuse(Domain& domain, std::string why) {
-  domain.measurable = false;
-  domain.included = false;
-  domain.why_excluded = "not measurable: " + std::move(why);
 }
 
 void read_range(const fs::path& directory, Domain& domain) {
@@ -152,10 +127,11 @@ void read_range(const fs::path& directory, Domain& domain) {
                               "', expected a positive number of microjoules");
   }
   domain.modulus = modulus_of_range(*range);
+  domain.joules_per_count = joules_per_microjoule_count(*range);
   // One count of the hardware at 1 W takes this long: psys of some servers counts whole joules.
   const double quantum_j = static_cast<double>(domain.modulus - *range) * 1e-6;
-  domain.update_s = std::max(kUpdate_s, quantum_j);
-  domain.max_silence_s = kSilentUpdates * domain.update_s;
+  domain.update_s = std::max(kRaplUpdate_s, quantum_j);
+  domain.max_silence_s = kRaplSilentUpdates * domain.update_s;
   // Cores and graphics may truly draw nothing for long.
   if (domain.kind == DomainKind::kCore || domain.kind == DomainKind::kUncore) {
     domain.max_silence_s = std::numeric_limits<double>::infinity();
@@ -177,8 +153,8 @@ PowercapZone read_zone(const fs::path& root, const ZoneId& id, const PowercapZon
     return zone;
   }
   const ZoneName name = parse_zone_name(label.text);
-  zone.package = name.package >= 0 || parent == nullptr ? name.package : parent->package;
-  zone.die = name.die >= 0 || parent == nullptr ? name.die : parent->die;
+  domain.package = name.package >= 0 || parent == nullptr ? name.package : parent->domain.package;
+  domain.die = name.die >= 0 || parent == nullptr ? name.die : parent->domain.die;
   domain.name = label.text;
   if (id.child >= 0) {
     const std::string above =
@@ -186,7 +162,6 @@ PowercapZone read_zone(const fs::path& root, const ZoneId& id, const PowercapZon
     domain.name = above + "/" + label.text;
   }
   domain.kind = name.kind;
-  domain.joules_per_count = 1e-6;
   domain.max_power_w = ceiling_w(name.kind, directory, parent);
   domain.why_excluded = exclusion(name.kind);
   domain.included = domain.why_excluded.empty();
@@ -209,6 +184,17 @@ void exclude_repetition(const ZoneId& id, std::set<std::string>& seen, PowercapZ
 
 std::uint64_t modulus_of_range(std::uint64_t max_energy_range_uj) noexcept {
   return max_energy_range_uj + std::max<std::uint64_t>(1, max_energy_range_uj / kCounterMax);
+}
+
+double joules_per_microjoule_count(std::uint64_t max_energy_range_uj) noexcept {
+  constexpr double kNanojoules = 1e9;
+  constexpr int kLastUnit = 20;  // 2^-20 J, beyond every unit in use (2^-10 to 2^-16 J)
+  for (int bits = 0; bits <= kLastUnit; ++bits) {
+    const std::uint64_t cut_nj = 1'000'000'000 >> bits;
+    if (kCounterMax * cut_nj / 1000 != max_energy_range_uj) continue;
+    return 1e-6 * (std::ldexp(kNanojoules, -bits) / static_cast<double>(cut_nj));
+  }
+  return 1e-6;
 }
 
 ZoneListing list_powercap_zones(const std::string& directory) {

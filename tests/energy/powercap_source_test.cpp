@@ -1,6 +1,5 @@
 #include "energy/powercap_source.h"
 
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -8,29 +7,18 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/fake_sysfs.h"
+#include "tests/support/unprivileged.h"
 
 using namespace tern::energy;
 using Catch::Contains;
 using tern::tests::FakeSysfs;
+using tern::tests::Unprivileged;
 
 namespace {
 
 Probe copy_of(const FakeSysfs& tree) {
   return probe_powercap({.sysroot = tree.root(), .live = false, .pause = {}});
 }
-
-// Not root for a while, in this thread alone (the C library's call would change all threads).
-class Unprivileged {
- public:
-  Unprivileged() : was_root_(::geteuid() == 0 && set(65534) == 0) {}
-  ~Unprivileged() {
-    if (was_root_) set(0);
-  }
-
- private:
-  static long set(unsigned id) { return ::syscall(SYS_setresuid, -1, id, -1); }
-  bool was_root_;
-};
 
 }  // namespace
 

@@ -72,9 +72,9 @@ TEST_CASE("dies are packages of their own, and know where they belong") {
   tree.zone("intel-rapl:2", "package-0-dye-2");
   const auto zones = zones_of(tree);
   REQUIRE(zones.size() == 4);
-  CHECK(zones[1].package == 0);
-  CHECK(zones[1].die == 1);
-  CHECK(zones[2].package == 0);
+  CHECK(zones[1].domain.package == 0);
+  CHECK(zones[1].domain.die == 1);
+  CHECK(zones[2].domain.package == 0);
   CHECK(zones[2].domain.name == "package-0-die-1/dram");
   CHECK_FALSE(zones[3].domain.included);
   CHECK(zones[3].domain.why_excluded == "a zone of unknown meaning");
@@ -93,6 +93,40 @@ TEST_CASE("two drivers' zones of one package are summed once") {
   CHECK_FALSE(zones[2].domain.included);
   CHECK(zones[2].domain.why_excluded == "repeats package-0");
   CHECK_FALSE(zones[3].domain.included);
+}
+
+TEST_CASE("a unit that the kernel cut to whole nanojoules is put right where the range tells") {
+  CHECK(joules_per_microjoule_count(65532610987) == Approx(1e-6 * 15258.7890625 / 15258));
+  CHECK(joules_per_microjoule_count(65532610987) / 1e-6 - 1 == Approx(5.17e-5).epsilon(0.001));
+  CHECK(joules_per_microjoule_count(262143328850) / 1e-6 - 1 == Approx(2.56e-6).epsilon(0.001));
+  // Never cut: an exact old kernel, 15.3 uJ of server memory, whole joules; and unknown ranges.
+  for (const std::uint64_t range :
+       {262143999938ull, 65712999613ull, 4294967295000000ull, 1'000'000ull, 5ull}) {
+    INFO(range);
+    CHECK(joules_per_microjoule_count(range) == 1e-6);
+  }
+  const FakeSysfs tree;
+  tree.zone("intel-rapl:0", "package-0", 1, "65532610987\n");
+  const Domain domain = zones_of(tree).at(0).domain;
+  // The whole range is 2^16 J again, to less than one unit.
+  CHECK(static_cast<double>(domain.modulus) * domain.joules_per_count ==
+        Approx(65536).margin(2e-5).epsilon(0));
+}
+
+TEST_CASE("TPMI zones have the same names, and their sockets are told apart") {
+  const FakeSysfs tree;
+  tree.zone("intel-rapl:0", "package-0");
+  tree.zone("intel-rapl:0:0", "dram");
+  tree.zone("intel-rapl:1", "psys", 1, "4294967295000000\n");
+  tree.zone("intel-rapl:2", "package-1");
+  tree.zone("intel-rapl:2:0", "dram");
+  const auto zones = zones_of(tree);
+  CHECK(names(zones) == std::vector<std::string>{"package-0", "package-0/dram", "psys", "package-1",
+                                                 "package-1/dram"});
+  CHECK(zones[4].domain.package == 1);
+  CHECK(zones[4].domain.included);
+  CHECK_FALSE(zones[2].domain.included);
+  CHECK(zones[2].domain.package == -1);
 }
 
 TEST_CASE("without a believable range a zone is not measurable") {
