@@ -1,14 +1,20 @@
 #include "energy/energy_meter.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <cstdio>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "energy/counter_unwrapper.h"
+#include "energy/mirrors.h"
+#include "energy/stamp.h"
+#include "energy/ticks.h"
+#include "energy/window.h"
 
 namespace tern::energy {
 namespace {
@@ -17,14 +23,6 @@ namespace {
 // than 1 Hz.
 constexpr double kSlowestPeriod_s = 1;
 constexpr double kFastestPeriod_s = 1e-3;
-// A window shorter than this many updates is called too short rather than unmoved.
-constexpr double kShortUpdates = 100;
-
-void join(std::string& text, const std::string& more) {
-  if (more.empty()) return;
-  if (!text.empty()) text += "; ";
-  text += more;
-}
 
 std::chrono::duration<double> poll_period(const std::vector<Domain>& domains) {
   double period_s = kSlowestPeriod_s;
@@ -34,42 +32,21 @@ std::chrono::duration<double> poll_period(const std::vector<Domain>& domains) {
   return std::chrono::duration<double>(std::max(period_s, kFastestPeriod_s));
 }
 
-std::string seconds(double value_s) {
-  char text[32];
-  const bool small = value_s < 0.1;
-  std::snprintf(text, sizeof text, "%.3g %s", small ? value_s * 1e3 : value_s, small ? "ms" : "s");
-  return text;
+// Suspended time is in CLOCK_BOOTTIME and not in CLOCK_MONOTONIC.
+std::int64_t machine_asleep_ns() { return clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC); }
+
+std::vector<std::size_t> included(const std::vector<Domain>& domains) {
+  std::vector<std::size_t> indexes;
+  for (std::size_t i = 0; i < domains.size(); ++i) {
+    if (domains[i].included) indexes.push_back(i);
+  }
+  return indexes;
 }
 
-// Why no included counter moved; domain is the slowest of them.
-std::string unmoved(const Domain& domain, double window_s) {
-  if (window_s < kShortUpdates * domain.update_s) {
-    return "the window of " + seconds(window_s) + " is too short for this counter (" + domain.name +
-           " moves every " + seconds(domain.update_s) + ")";
-  }
-  return "the counter did not move in the window of " + seconds(window_s) + " (" + domain.name +
-         ")";
-}
-
-// The window's readings of one domain as its energy.
-DomainEnergy evaluate(const Domain& domain, const CounterUnwrapper& counter) {
-  DomainEnergy energy;
-  energy.name = domain.name;
-  energy.included = domain.included;
-  energy.why = domain.included ? "" : domain.why_excluded;
-  if (!domain.measurable) return energy;
-  if (counter.fault() != Fault::kNone) {
-    join(energy.why, counter.why());
-  } else if (counter.counts() == 0) {
-    // In an included domain a truthful zero, if others moved: less than its unit. Elsewhere say
-    // nothing.
-    energy.measured = domain.included;
-    join(energy.why, "the counter did not move in the window");
-  } else {
-    energy.measured = true;
-    energy.joules = counter.joules();
-  }
-  return energy;
+bool moves_fast(const SourceInfo& info) {
+  return info.live && std::all_of(info.domains.begin(), info.domains.end(), [](const Domain& d) {
+           return !d.included || d.update_s <= kSlowestTick_s;
+         });
 }
 
 }  // namespace
@@ -89,20 +66,22 @@ const char* name(Status status) noexcept {
 struct EnergyMeter::Impl {
   std::string why_not;
   std::unique_ptr<EnergySource> source;
+  std::string disagreement;
+  std::function<std::int64_t()> asleep_ns;
   std::chrono::duration<double> period{kSlowestPeriod_s};
-  std::size_t clock_domain = 0;  // whose stamps bound the window: the first included one
+  std::vector<std::size_t> counted;  // the included domains
+  std::optional<Mirrors> mirrors;
+  bool may_align = false;
+  bool pace_known = false;  // measured, or found to have none
 
   std::mutex mutex;  // guards all below and source->read
   std::condition_variable wake;
   bool quit = false;
   bool active = false;
-  std::uint64_t window =
+  std::uint64_t number =
       0;  // counts starts, so that the reader never waits on an old window's clock
-  std::vector<CounterUnwrapper> counters;
+  Window window;
   std::vector<Reading> readings;
-  std::int64_t first_ns = 0;
-  std::int64_t last_ns = 0;
-  std::int64_t updates = 0;
   std::thread reader;
 
   ~Impl() {
@@ -114,27 +93,62 @@ struct EnergyMeter::Impl {
     if (reader.joinable()) reader.join();
   }
 
-  const std::vector<Domain>& domains() const { return source->info().domains; }
+  void prepare() {
+    const SourceInfo& info = source->info();
+    period = poll_period(info.domains);
+    counted = included(info.domains);
+    mirrors.emplace(info);
+    may_align = moves_fast(info) && !counted.empty();
+  }
+
+  // The first included domain gives the pace; without steps to wait for nothing is aligned.
+  void measure_pace() {
+    if (!may_align || pace_known) return;
+    pace_known = true;
+    const std::size_t first = counted.front();
+    const auto tick_s = measure_tick_s(*source, first, source->info().domains[first].update_s);
+    may_align = tick_s.has_value();
+    window.update_s = tick_s.value_or(0);
+  }
+
+  // Readings right after each included counter moved; false where one did not.
+  bool align() {
+    if (!may_align) return false;
+    const auto sharpness_s = wait_for_moves(*source, counted, window.update_s, readings);
+    if (!sharpness_s) return false;
+    window.sharpness_s = std::max(window.sharpness_s, *sharpness_s);
+    return true;
+  }
+
+  void feed() {
+    for (std::size_t i = 0; i < readings.size(); ++i) window.counters[i].feed(readings[i]);
+    mirrors->compare(window.counters, readings);
+  }
 
   void read_locked() {
     source->read(readings);
-    for (std::size_t i = 0; i < counters.size(); ++i) counters[i].feed(readings[i]);
-    last_ns = readings.empty() ? 0 : readings[clock_domain].time_ns;
-    if (updates == 0) first_ns = last_ns;
-    ++updates;
+    feed();
+    ++window.updates;
   }
 
   void begin() {
     {
       const std::lock_guard lock(mutex);
-      counters.clear();
-      for (const Domain& domain : domains()) counters.emplace_back(domain);
-      readings.assign(domains().size(), Reading{});
-      updates = 0;
+      const SourceInfo& info = source->info();
+      measure_pace();
+      window = {.counters = {}, .edges = {}, .update_s = window.update_s};
+      for (const Domain& domain : info.domains) window.counters.emplace_back(domain);
+      readings.assign(info.domains.size(), Reading{});
+      mirrors->begin();
       active = true;
-      ++window;
+      ++number;
       if (!reader.joinable()) reader = std::thread([this] { poll(); });
-      read_locked();
+      window.asleep_ns = asleep_ns();
+      source->read(readings);
+      window.aligned = align();
+      feed();
+      ++window.updates;
+      for (const Reading& reading : readings) window.edges.push_back({reading.time_ns, 0});
     }
     wake.notify_all();
   }
@@ -143,9 +157,9 @@ struct EnergyMeter::Impl {
     std::unique_lock lock(mutex);
     while (!quit) {
       wake.wait(lock, [this] { return quit || active; });
-      const std::uint64_t current = window;
+      const std::uint64_t current = number;
       const bool changed =
-          wake.wait_for(lock, period, [&] { return quit || !active || window != current; });
+          wake.wait_for(lock, period, [&] { return quit || !active || number != current; });
       if (!changed) read_locked();
     }
   }
@@ -154,50 +168,29 @@ struct EnergyMeter::Impl {
     const std::lock_guard lock(mutex);
     if (!active) return not_started();
     read_locked();
+    if (window.aligned) {
+      const std::vector<Reading> plain = readings;
+      window.aligned = align();
+      for (const std::size_t i : counted) {
+        if (window.aligned) window.counters[i].feed(readings[i]);
+      }
+      if (!window.aligned) readings = plain;
+    }
+    for (std::size_t i = 0; i < readings.size(); ++i) {
+      window.edges[i].last_ns = readings[i].time_ns;
+    }
+    window.asleep_ns = asleep_ns() - window.asleep_ns;
     active = false;
-    return summary();
-  }
-
-  EnergyDelta header() const {
-    EnergyDelta delta;
-    delta.source = source->info().name;
-    delta.coverage = source->info().coverage;
+    EnergyDelta delta = summarize(source->info(), window, *mirrors);
+    delta.disagreement = disagreement;
     return delta;
   }
 
   EnergyDelta not_started() const {
-    EnergyDelta delta = header();
+    EnergyDelta delta;
+    delta.source = source->info().name;
+    delta.coverage = source->info().coverage;
     delta.why = "the window was never started";
-    return delta;
-  }
-
-  // A total only if every included domain answered for the whole window: no partial sum passes for
-  // one.
-  EnergyDelta summary() const {
-    EnergyDelta delta = header();
-    delta.window_s = static_cast<double>(last_ns - first_ns) * 1e-9;
-    delta.updates = updates;
-    const Domain* slowest = nullptr;
-    bool moved = false;
-    double total_joules = 0;
-    for (std::size_t i = 0; i < counters.size(); ++i) {
-      const Domain& domain = domains()[i];
-      delta.domains.push_back(evaluate(domain, counters[i]));
-      if (!domain.included) continue;
-      const DomainEnergy& energy = delta.domains.back();
-      if (!energy.measured) join(delta.why, energy.name + ": " + energy.why);
-      total_joules += energy.joules;
-      moved = moved || counters[i].counts() != 0;
-      if (slowest == nullptr || domain.update_s > slowest->update_s) slowest = &domain;
-    }
-    if (slowest == nullptr) delta.why = "the source has no domain that counts towards a total";
-    if (delta.why.empty() && !moved) {
-      delta.why = unmoved(*slowest, delta.window_s);
-      for (DomainEnergy& energy : delta.domains) energy.measured = false;
-    }
-    if (!delta.why.empty()) return delta;
-    delta.total_joules = total_joules;
-    delta.status = source->info().attributed ? Status::kAttributed : Status::kMeasured;
     return delta;
   }
 };
@@ -206,18 +199,16 @@ EnergyMeter::EnergyMeter(std::string why_not) : impl_(std::make_unique<Impl>()) 
   impl_->why_not = std::move(why_not);
 }
 
-EnergyMeter::EnergyMeter(std::unique_ptr<EnergySource> source) : impl_(std::make_unique<Impl>()) {
+EnergyMeter::EnergyMeter(std::unique_ptr<EnergySource> source, std::string disagreement,
+                         std::function<std::int64_t()> asleep_ns)
+    : impl_(std::make_unique<Impl>()) {
   impl_->source = std::move(source);
-  if (!impl_->source) {
+  impl_->disagreement = std::move(disagreement);
+  impl_->asleep_ns = asleep_ns ? std::move(asleep_ns) : machine_asleep_ns;
+  if (impl_->source) {
+    impl_->prepare();
+  } else {
     impl_->why_not = "no meter was given";
-    return;
-  }
-  const std::vector<Domain>& domains = impl_->domains();
-  impl_->period = poll_period(domains);
-  const auto included = std::find_if(domains.begin(), domains.end(),
-                                     [](const Domain& domain) { return domain.included; });
-  if (included != domains.end()) {
-    impl_->clock_domain = static_cast<std::size_t>(included - domains.begin());
   }
 }
 

@@ -1,8 +1,12 @@
 #pragma once
 // Joules between two moments from one EnergySource: a background thread reads often enough that no
-// counter can wrap unseen, and arithmetic that cannot be sure refuses instead of guessing.
+// counter can wrap unseen, and arithmetic that cannot be sure refuses instead of guessing. Where a
+// live counter moves at least every 10 ms, both ends of a window wait for it to move; elsewhere a
+// window of fewer than a hundred updates of a live counter is refused, and so is one in which the
+// machine slept.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,19 +36,33 @@ struct EnergyDelta {
   double window_s = 0;       // between the first and last readings
   std::int64_t updates = 0;  // readings taken inside the window, both ends included
   std::vector<DomainEnergy> domains;
+  bool aligned = false;  // every included counter was read right after it moved, at both ends
+  // How often the slowest included counter moves: measured where windows align, else as declared.
+  double update_s = 0;
+  // How far an included counter's edge may lie from the window's: a reading's length where one
+  // counter is aligned, up to an update with several, an update where nothing is. For the
+  // uncertainty budget.
+  double edge_s = 0;
+  // How the source disagreed with another of the same counters when the meter was opened; empty: it
+  // did not.
+  std::string disagreement;
 };
 
 class EnergyMeter {
  public:
   // A meter on nothing: every stop() returns kNotMeasured with that reason.
   explicit EnergyMeter(std::string why_not);
-  explicit EnergyMeter(std::unique_ptr<EnergySource> source);
+  // asleep_ns: how long the machine has slept so far; the kernel's answer unless given.
+  explicit EnergyMeter(std::unique_ptr<EnergySource> source, std::string disagreement = "",
+                       std::function<std::int64_t()> asleep_ns = {});
   ~EnergyMeter();
 
   bool usable() const noexcept;
   const SourceInfo* info() const noexcept;  // nullptr when not usable
 
-  // Not reentrant: start, then stop. The reads at both ends are synchronous.
+  // Not reentrant: start, then stop. The reads at both ends are synchronous; to align them costs up
+  // to one update of the counter each, and a hundred at the first start, where its pace is
+  // measured.
   void start();
   EnergyDelta stop();
 
