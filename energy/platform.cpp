@@ -73,6 +73,13 @@ PackageTopology read_topology(const std::string& sysroot) {
   return topology;
 }
 
+CpuPlace read_cpu_place(const std::string& sysroot, int cpu) {
+  const fs::path directory =
+      under_root(sysroot, "sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology");
+  return {read_id(directory / "physical_package_id").value_or(-1),
+          read_id(directory / "die_id").value_or(-1)};
+}
+
 bool is_virtual_machine(const std::string& sysroot) {
   if (has_hypervisor_flag("\n" + read_small_file(under_root(sysroot, "proc/cpuinfo")).text)) {
     return true;

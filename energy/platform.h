@@ -16,6 +16,13 @@ struct PackageTopology {
 // From <sysroot>/sys/devices/system/cpu/cpu*/topology; empty where the kernel does not say.
 PackageTopology read_topology(const std::string& sysroot);
 
+// Where one CPU stands; -1 where the kernel does not say.
+struct CpuPlace {
+  int package = -1;
+  int die = -1;
+};
+CpuPlace read_cpu_place(const std::string& sysroot, int cpu);
+
 // The CPUID hypervisor bit as /proc/cpuinfo shows it, or a hypervisor's name in the DMI table
 // (which also answers on ARM servers).
 bool is_virtual_machine(const std::string& sysroot);

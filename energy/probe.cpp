@@ -3,18 +3,25 @@
 
 #include "energy/energy_meter.h"
 #include "energy/energy_source.h"
+#include "energy/perf_power_source.h"
 #include "energy/powercap_source.h"
 #include "energy/sysfs_file.h"
 
 namespace tern::energy {
 namespace {
 
+bool is_live(const std::string& sysroot) { return under_root(sysroot, "") == "/"; }
+
+Probe perf_power(const std::string& sysroot) {
+  return probe_perf_power({.sysroot = sysroot, .live = is_live(sysroot), .pause = {}});
+}
+
 Probe powercap(const std::string& sysroot) {
-  return probe_powercap({.sysroot = sysroot, .live = under_root(sysroot, "") == "/", .pause = {}});
+  return probe_powercap({.sysroot = sysroot, .live = is_live(sysroot), .pause = {}});
 }
 
 // Every meter of this build, preferred first; a new one is a file of its own and a line here.
-constexpr std::array<Probe (*)(const std::string&), 1> kProbes = {powercap};
+constexpr std::array<Probe (*)(const std::string&), 2> kProbes = {perf_power, powercap};
 
 }  // namespace
 
