@@ -1,6 +1,7 @@
 #include <array>
 #include <utility>
 
+#include "energy/cross_check.h"
 #include "energy/energy_meter.h"
 #include "energy/energy_source.h"
 #include "energy/perf_power_source.h"
@@ -28,13 +29,17 @@ constexpr std::array<Probe (*)(const std::string&), 2> kProbes = {perf_power, po
 std::vector<Probe> probe_all(const std::string& sysroot) {
   std::vector<Probe> probes;
   for (const auto probe : kProbes) probes.push_back(probe(sysroot));
+  cross_check(probes);
   return probes;
 }
 
 std::unique_ptr<EnergyMeter> open_meter(const std::string& sysroot) {
   std::string reasons;
   for (Probe& probe : probe_all(sysroot)) {
-    if (probe.source) return std::make_unique<EnergyMeter>(std::move(probe.source));
+    if (probe.source) {
+      return std::make_unique<EnergyMeter>(std::move(probe.source),
+                                           probe.disagrees ? std::move(probe.cross_check) : "");
+    }
     reasons += (reasons.empty() ? "" : "; ") + probe.name + ": " + probe.why_not;
   }
   return std::make_unique<EnergyMeter>(std::move(reasons));
