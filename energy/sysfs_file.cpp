@@ -1,6 +1,7 @@
 #include "energy/sysfs_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,19 +48,35 @@ std::string under_root(const std::string& sysroot, std::string_view relative) {
 }
 
 CounterFile::CounterFile(const std::string& path)
-    : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), open_error_(fd_ < 0 ? errno : 0) {}
+    : path_(path),
+      fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)),
+      open_error_(fd_ < 0 ? errno : 0) {}
 
 CounterFile::~CounterFile() {
   if (fd_ >= 0) ::close(fd_);
 }
 
 CounterFile::CounterFile(CounterFile&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), open_error_(other.open_error_) {}
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      open_error_(other.open_error_) {}
+
+int CounterFile::follow_replacement() const noexcept {
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0) return errno;
+  if (status.st_nlink > 0) return 0;
+  const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  ::close(fd_);
+  fd_ = fd;
+  return 0;
+}
 
 int CounterFile::read(std::uint64_t& value) const noexcept {
   // sysfs never gives an empty counter; a plain file that another process rewrites is empty for a
   // moment between truncation and write, so emptiness is asked again, a few times.
   constexpr int kTries = 4;
+  if (const int error = follow_replacement()) return error;
   char buffer[32];
   ssize_t got = 0;
   for (int i = 0; i < kTries; ++i) {

@@ -1,6 +1,7 @@
 #include "energy/sysfs_file.h"
 
 #include <cerrno>
+#include <filesystem>
 
 #include "tests/support/catch.h"
 #include "tests/support/fake_sysfs.h"
@@ -50,6 +51,23 @@ TEST_CASE("an open counter follows its file and refuses what is not one number")
     CHECK(file.read(value) == EBADMSG);
     CHECK(value == 240422366300u);
   }
+}
+
+TEST_CASE("a replaced counter is followed, a removed one is an error and not its last value") {
+  const tern::tests::FakeSysfs tree;
+  tree.write("energy_uj", "1\n");
+  const CounterFile file(tree.path("energy_uj").string());
+  tree.write("next", "2\n");
+  std::filesystem::rename(tree.path("next"), tree.path("energy_uj"));
+  std::uint64_t value = 0;
+  CHECK(file.read(value) == 0);
+  CHECK(value == 2);
+  std::filesystem::remove(tree.path("energy_uj"));
+  CHECK(file.read(value) == ENOENT);
+  CHECK(value == 2);
+  tree.write("energy_uj", "3\n");
+  CHECK(file.read(value) == 0);
+  CHECK(value == 3);
 }
 
 TEST_CASE("a counter that cannot be opened or read says why") {
