@@ -276,6 +276,25 @@ TEST_CASE("descriptors outlive a moved cpumask") {
   CHECK(second.raw > first.raw);
 }
 
+TEST_CASE("a live counter that moves at every look is metered unaligned") {
+  if (!msr_usable(0)) return;
+  FakeSysfs tree;
+  with_cpus(tree, {0});
+  write_power_pmu(tree, msr_type(), "0");
+  write_power_event(tree, "energy-pkg", kTsc);
+  Probe probe = probe_of(tree, true);
+  REQUIRE(probe.source != nullptr);
+  CHECK(probe.source->info().live);
+  EnergyMeter meter(std::move(probe.source));
+  meter.start();
+  for (int i = 0; i < 8; ++i) pass_time();
+  const EnergyDelta delta = meter.stop();
+  INFO(delta.why);
+  CHECK(delta.status == Status::kMeasured);
+  CHECK_FALSE(delta.aligned);
+  CHECK(delta.edge_s == delta.update_s);
+}
+
 TEST_CASE("an answer of the power PMU inside a virtual machine is attributed") {
   if (!msr_usable(0)) return;
   FakeSysfs tree;

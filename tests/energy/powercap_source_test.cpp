@@ -36,6 +36,8 @@ TEST_CASE("a tree of two packages reads in order and says what it covers") {
   CHECK(info.name == "powercap");
   CHECK(info.coverage == "2 of 2 packages + dram");
   CHECK_FALSE(info.attributed);
+  CHECK_FALSE(info.live);
+  CHECK(info.domains[0].late_s == 1);  // a copy is written at its author's pace
   std::vector<Reading> readings(info.domains.size());
   probe.source->read(readings);
   for (std::size_t i = 0; i < readings.size(); ++i) {
@@ -150,6 +152,8 @@ TEST_CASE("a live counter that does not move is no meter") {
       probe_powercap({.sysroot = tree.root(), .live = true, .pause = move_package});
   REQUIRE(moving.source != nullptr);
   const SourceInfo& info = moving.source->info();
+  CHECK(info.live);
+  CHECK(info.domains[0].late_s == 0);
   CHECK(info.domains[0].included);
   CHECK_FALSE(info.domains[1].measurable);
   CHECK_THAT(info.domains[1].why_excluded, Contains("does not move"));
