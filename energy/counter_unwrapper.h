@@ -18,6 +18,7 @@ enum class Fault : std::uint8_t {
   kImplausible,    // it rose faster than the domain can draw power, or left its range
   kAmbiguousWrap,  // so long between readings that a wrap, or a slip of the kernel's, could hide
   kStuck,          // unmoved for longer than the domain can be silent
+  kGap,            // of power: no reading for so long that the time between is unknown
 };
 
 class CounterUnwrapper {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "energy/counter_unwrapper.h"
+#include "energy/domain_accumulator.h"
 #include "energy/mirrors.h"
 #include "energy/stamp.h"
 #include "energy/ticks.h"
@@ -27,7 +28,8 @@ constexpr double kFastestPeriod_s = 1e-3;
 std::chrono::duration<double> poll_period(const std::vector<Domain>& domains) {
   double period_s = kSlowestPeriod_s;
   for (const Domain& domain : domains) {
-    if (domain.measurable) period_s = std::min(period_s, safe_poll_s(domain));
+    if (!domain.measurable) continue;
+    period_s = std::min({period_s, safe_poll_s(domain), domain.longest_poll_s});
   }
   return std::chrono::duration<double>(std::max(period_s, kFastestPeriod_s));
 }
@@ -45,7 +47,7 @@ std::vector<std::size_t> included(const std::vector<Domain>& domains) {
 
 bool moves_fast(const SourceInfo& info) {
   return info.live && std::all_of(info.domains.begin(), info.domains.end(), [](const Domain& d) {
-           return !d.included || d.update_s <= kSlowestTick_s;
+           return !d.included || (d.quantity == Quantity::kEnergy && d.update_s <= kSlowestTick_s);
          });
 }
 

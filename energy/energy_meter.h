@@ -24,6 +24,11 @@ struct DomainEnergy {
   double joules = 0;
   bool included = false;  // in the total
   std::string why;        // why excluded or not measured
+
+  // An integral over samples of power, not the difference of a counter; what sampling and the
+  // sensor's own averaging leave unknown is then one standard uncertainty, else 0.
+  bool integrated = false;
+  double sampling_u_joules = 0;
 };
 
 // The energy of one window. total_joules is meaningful only when status is not kNotMeasured.

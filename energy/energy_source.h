@@ -3,6 +3,7 @@
 // Absence is a Probe without a source and with a reason: never zero, never an estimate.
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,6 +24,10 @@ enum class DomainKind : std::uint8_t {
   kOther
 };
 
+// What a raw reading is. A counter's energy is the difference of two readings. A sensor of power
+// has no energy register: its energy is the trapezoid over readings (energy.md section 1.5).
+enum class Quantity : std::uint8_t { kEnergy, kPower };
+
 struct Domain {
   std::string name;  // "package-0", "package-0/dram", "psys"
   DomainKind kind = DomainKind::kOther;
@@ -42,6 +47,16 @@ struct Domain {
   // Who counts for us, the kernel for one, may lose count when twice this passes between two
   // readings; 0: no such limit.
   double safe_joules = 0;
+
+  double longest_poll_s = 10;  // read at least this often
+  double min_window_s = 0;     // a shorter window has no answer
+
+  // kPower: raw is in microwatts, joules_per_count and modulus mean nothing, and so do update_s and
+  // max_silence_s to the arithmetic. What follows is of sensors of power only.
+  Quantity quantity = Quantity::kEnergy;
+  double longest_gap_s = std::numeric_limits<double>::infinity();  // readings further apart: a gap
+  double averaging_s = 0;  // each reading is the mean of the time before it, this long
+  std::string no_data;     // what ENODATA means here: "the battery was not discharging"
 };
 
 struct SourceInfo {

@@ -9,7 +9,9 @@ namespace {
 constexpr double kEqual = 0.005;  // energy.md section 1.2
 
 bool may_be_one(const Domain& a, const Domain& b) {
-  return a.included && b.included && a.kind == b.kind && a.package >= 0 && a.package == b.package;
+  return a.included && b.included && a.quantity == Quantity::kEnergy &&
+         b.quantity == Quantity::kEnergy && a.kind == b.kind && a.package >= 0 &&
+         a.package == b.package;
 }
 
 }  // namespace
@@ -27,7 +29,7 @@ void Mirrors::begin() {
   for (Pair& pair : pairs_) pair.worst_j = 0;
 }
 
-void Mirrors::compare(std::span<const CounterUnwrapper> counters,
+void Mirrors::compare(std::span<const DomainAccumulator> counters,
                       std::span<const Reading> readings) {
   if (!info_.live) return;  // a copy's author may stand between two files
   for (Pair& pair : pairs_) {
@@ -39,13 +41,13 @@ void Mirrors::compare(std::span<const CounterUnwrapper> counters,
   }
 }
 
-std::vector<MirrorVerdict> Mirrors::judge(std::span<const CounterUnwrapper> counters,
+std::vector<MirrorVerdict> Mirrors::judge(std::span<const DomainAccumulator> counters,
                                           double window_s, double skew_s) {
   std::vector<MirrorVerdict> verdicts;
   std::vector<bool> repeated(counters.size());
   for (Pair& pair : pairs_) {
-    const CounterUnwrapper& first = counters[pair.first];
-    const CounterUnwrapper& second = counters[pair.second];
+    const DomainAccumulator& first = counters[pair.first];
+    const DomainAccumulator& second = counters[pair.second];
     if (first.fault() != Fault::kNone || second.fault() != Fault::kNone) continue;
     if (repeated[pair.first] || repeated[pair.second]) continue;
     const double advance_j = std::max(first.joules(), second.joules());

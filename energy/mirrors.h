@@ -15,7 +15,7 @@
 #include <span>
 #include <vector>
 
-#include "energy/counter_unwrapper.h"
+#include "energy/domain_accumulator.h"
 #include "energy/energy_source.h"
 
 namespace tern::energy {
@@ -35,10 +35,10 @@ class Mirrors {
 
   void begin();  // a new window
   // After each reading of all domains within the window; readings taken far apart show nothing.
-  void compare(std::span<const CounterUnwrapper> counters, std::span<const Reading> readings);
+  void compare(std::span<const DomainAccumulator> counters, std::span<const Reading> readings);
   // At its end: all pairs that are not surely two counters. skew_s: by how much the window of one
   // domain may differ from another's, in which an update can fall.
-  std::vector<MirrorVerdict> judge(std::span<const CounterUnwrapper> counters, double window_s,
+  std::vector<MirrorVerdict> judge(std::span<const DomainAccumulator> counters, double window_s,
                                    double skew_s);
 
  private:

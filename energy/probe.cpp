@@ -1,11 +1,15 @@
 #include <array>
 #include <utility>
 
+#include "energy/battery_source.h"
 #include "energy/cross_check.h"
 #include "energy/energy_meter.h"
 #include "energy/energy_source.h"
+#include "energy/hwmon_source.h"
 #include "energy/perf_power_source.h"
+#include "energy/pmic_source.h"
 #include "energy/powercap_source.h"
+#include "energy/scmi_powercap_source.h"
 #include "energy/sysfs_file.h"
 
 namespace tern::energy {
@@ -21,8 +25,17 @@ Probe powercap(const std::string& sysroot) {
   return probe_powercap({.sysroot = sysroot, .live = is_live(sysroot), .pause = {}});
 }
 
+Probe hwmon(const std::string& sysroot) {
+  return probe_hwmon({.sysroot = sysroot, .live = is_live(sysroot), .pause = {}});
+}
+
+Probe pmic(const std::string& sysroot) {
+  return probe_pmic({.sysroot = sysroot, .live = is_live(sysroot), .program = ""});
+}
+
 // Every meter of this build, preferred first; a new one is a file of its own and a line here.
-constexpr std::array<Probe (*)(const std::string&), 2> kProbes = {perf_power, powercap};
+constexpr std::array<Probe (*)(const std::string&), 6> kProbes = {
+    perf_power, powercap, hwmon, probe_scmi_powercap, pmic, probe_battery};
 
 }  // namespace
 

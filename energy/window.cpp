@@ -31,34 +31,47 @@ std::string too_short(const Domain& domain, double window_s) {
          " moves every " + seconds(domain.update_s) + ")";
 }
 
+// Sensors of power say themselves how long a window they need.
 bool is_short(const Domain& domain, double window_s) {
-  return window_s < kShortUpdates * domain.update_s;
+  return domain.quantity == Quantity::kEnergy && window_s < kShortUpdates * domain.update_s;
 }
 
 // Why no included counter moved; domain is the slowest of them.
 std::string unmoved(const SourceInfo& info, const Domain& domain, double window_s) {
+  if (domain.quantity == Quantity::kPower) {
+    return "the sensor read 0 W throughout the window of " + seconds(window_s) + " (" +
+           domain.name + ")";
+  }
   if (info.live && is_short(domain, window_s)) return too_short(domain, window_s);
   return "the counter did not move in the window of " + seconds(window_s) + " (" + domain.name +
          ")";
 }
 
 // The window's readings of one domain as its energy.
-DomainEnergy evaluate(const Domain& domain, const CounterUnwrapper& counter) {
+DomainEnergy evaluate(const Domain& domain, const DomainAccumulator& counter, double window_s) {
   DomainEnergy energy;
   energy.name = domain.name;
   energy.included = domain.included;
+  energy.integrated = domain.quantity == Quantity::kPower;
   energy.why = domain.included ? "" : domain.why_excluded;
   if (!domain.measurable) return energy;
   if (counter.fault() != Fault::kNone) {
     join(energy.why, counter.why());
-  } else if (counter.counts() == 0) {
+  } else if (window_s < domain.min_window_s) {
+    join(energy.why, "the window of " + seconds(window_s) +
+                         " is too short for this sensor, which needs " +
+                         seconds(domain.min_window_s));
+  } else if (!counter.moved()) {
     // In an included domain a truthful zero, if others moved: less than its unit. Elsewhere say
     // nothing.
     energy.measured = domain.included;
-    join(energy.why, "the counter did not move in the window");
+    join(energy.why, domain.quantity == Quantity::kPower
+                         ? "the sensor read 0 W throughout the window"
+                         : "the counter did not move in the window");
   } else {
     energy.measured = true;
     energy.joules = counter.joules();
+    energy.sampling_u_joules = counter.sampling_u_joules();
   }
   return energy;
 }
@@ -76,13 +89,15 @@ class Summary {
     delta_.aligned = window.aligned;
     for (std::size_t i = 0; i < info.domains.size(); ++i) {
       const Domain& domain = info.domains[i];
-      delta_.domains.push_back(evaluate(domain, window.counters[i]));
+      const Edges& edges = window.edges[i];
+      delta_.domains.push_back(
+          evaluate(domain, window.counters[i], distance_s(edges.last_ns, edges.first_ns)));
       if (!domain.included) continue;
-      moved_ = moved_ || window.counters[i].counts() != 0;
-      if (clock_ == nullptr) clock_ = &window.edges[i];
+      moved_ = moved_ || window.counters[i].moved();
+      if (clock_ == nullptr) clock_ = &edges;
       if (slowest_ == nullptr || domain.update_s > slowest_->update_s) slowest_ = &domain;
-      skew_s_ = std::max(skew_s_, distance_s(window.edges[i].first_ns, clock_->first_ns) +
-                                      distance_s(window.edges[i].last_ns, clock_->last_ns));
+      skew_s_ = std::max(skew_s_, distance_s(edges.first_ns, clock_->first_ns) +
+                                      distance_s(edges.last_ns, clock_->last_ns));
     }
     if (slowest_ == nullptr) return;
     delta_.window_s = distance_s(clock_->last_ns, clock_->first_ns);

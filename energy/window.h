@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "energy/counter_unwrapper.h"
+#include "energy/domain_accumulator.h"
 #include "energy/energy_meter.h"
 #include "energy/energy_source.h"
 #include "energy/mirrors.h"
@@ -20,7 +20,7 @@ struct Edges {
 };
 
 struct Window {
-  std::vector<CounterUnwrapper> counters;  // one per domain, as are the edges
+  std::vector<DomainAccumulator> counters;  // one per domain, as are the edges
   std::vector<Edges> edges;
   std::int64_t updates = 0;
   bool aligned = false;
