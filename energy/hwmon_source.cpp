@@ -174,17 +174,24 @@ Probe refused(std::string why, std::string remedy = "") {
   return {kName, nullptr, std::move(why), std::move(remedy)};
 }
 
-// Every sensor with its reason; a chip of a hundred equal reasons takes one line.
+// Every sensor with its reason; a hundred sensors of one chip and one reason take one line.
 Probe nothing_counts(const std::string& directory, const Candidates& found,
                      const SensorChoice& choice) {
+  std::map<std::string, int> alike;
+  const auto key = [&](std::size_t i) {
+    return found.sensors[i].chip + '\n' + choice.why_excluded[i];
+  };
+  for (std::size_t i = 0; i < found.sensors.size(); ++i) ++alike[key(i)];
   std::string text;
   std::string remedy;
-  std::map<std::string, int> seen;
   for (std::size_t i = 0; i < found.sensors.size(); ++i) {
-    const HwmonSensor& sensor = found.sensors[i];
-    if (remedy.empty()) remedy = sensor.remedy;
-    if (seen[sensor.chip + choice.why_excluded[i]]++ > 0) continue;
-    text += (text.empty() ? "" : "; ") + sensor_name(sensor) + ": " + choice.why_excluded[i];
+    if (remedy.empty()) remedy = found.sensors[i].remedy;
+    int& count = alike[key(i)];
+    if (count == 0) continue;
+    text += (text.empty() ? "" : "; ") + sensor_name(found.sensors[i]);
+    if (count > 1) text += " and " + std::to_string(count - 1) + " more";
+    text += ": " + choice.why_excluded[i];
+    count = 0;
   }
   return refused("no sensor under " + directory + " makes a total: " + text, remedy);
 }

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <fstream>
+#include <thread>
 
 #include "tests/support/catch.h"
 #include "tests/support/fake_sysfs.h"
@@ -35,6 +37,32 @@ TEST_CASE("a command that does not answer is killed, its children too") {
   const CommandResult silent =
       run_bounded({"/bin/sh", "-c", "exec >/dev/null 2>&1; sleep 600"}, 300ms);
   CHECK(silent.error == ETIMEDOUT);
+}
+
+TEST_CASE("what a command leaves behind is killed with it") {
+  const FakeSysfs tree;
+  const std::string note = tree.path("pid").string();
+  const CommandResult hung =
+      run_bounded({"/bin/sh", "-c", "sleep 600 & echo $! > '" + note + "'; wait"}, 2s);
+  REQUIRE(hung.error == ETIMEDOUT);
+  int child = 0;
+  REQUIRE(std::ifstream(note) >> child);
+  // Gone, or a zombie where nobody collects orphans; it need not happen at once.
+  const auto gone = [&] {
+    const std::string stat = "/proc/" + std::to_string(child) + "/stat";
+    std::string word;
+    std::ifstream file(stat);
+    for (int i = 0; i < 3 && file >> word; ++i) {
+    }
+    return !file || word == "Z" || word == "X";
+  };
+  bool ended = false;
+  for (int i = 0; i < 600 && !ended; ++i) {
+    ended = gone();
+    if (!ended) std::this_thread::sleep_for(50ms);
+  }
+  CHECK(ended);
+  if (!ended) ::kill(child, SIGKILL);
 }
 
 TEST_CASE("a command that says too much is killed") {
