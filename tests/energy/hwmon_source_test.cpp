@@ -285,6 +285,9 @@ TEST_CASE("unknown chips are named and never read") {
   const Probe probe = copy_of(tree);
   CHECK(total_of(probe) == Names{"ina3221/VDD_IN"});
   CHECK_FALSE(domain(probe, "amdgpu/PPT").measurable);
+  // Were it read, this would be its reason.
+  FakeChip(tree, 0, "amdgpu").write("power1_average", "soon\n");
+  CHECK_THAT(domain(copy_of(tree), "amdgpu/PPT").why_excluded, Contains("no rule knows"));
 }
 
 TEST_CASE("without monitors the reason names the directory") {
