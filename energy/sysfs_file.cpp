@@ -74,8 +74,8 @@ int CounterFile::follow_replacement() const noexcept {
 
 int CounterFile::read(std::uint64_t& value) const noexcept {
   // sysfs never gives an empty counter; a plain file that another process rewrites is empty for a
-  // moment between truncation and write, so emptiness is asked again, a few times.
-  constexpr int kTries = 4;
+  // moment (20 ms if it is busy) between truncation and write, so emptiness is asked again.
+  constexpr int kTries = 40;
   if (const int error = follow_replacement()) return error;
   char buffer[32];
   ssize_t got = 0;
