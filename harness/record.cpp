@@ -205,6 +205,10 @@ json to_json(const Trial& trial) {
     if (operations.bf16 > 0) object["operations"]["bf16"] = operations.bf16;
   }
   if (!trial.logits_hash.empty()) object["logits_hash"] = trial.logits_hash;
+  if (trial.idle_w.has_value() && trial.energy.status != energy::Status::kNotMeasured) {
+    object["energy"]["idle_w"] = *trial.idle_w;
+  }
+  if (trial.command.has_value()) object["command"] = to_json(*trial.command);
   return object;
 }
 
@@ -227,6 +231,10 @@ Trial trial_from_json(const json& object) try {
   trial.energy = energy_from_json(object.at("energy"));
   if (object.contains("counters")) trial.counters = counters_from_json(object.at("counters"));
   trial.logits_hash = object.value("logits_hash", "");
+  if (object["energy"].contains("idle_w")) {
+    trial.idle_w = object["energy"].at("idle_w").get<double>();
+  }
+  if (object.contains("command")) trial.command = command_usage_from_json(object.at("command"));
   return trial;
 } catch (const json::exception& error) {
   throw Error(std::string("a trial of the record cannot be read: ") + error.what());

@@ -109,6 +109,7 @@ BenchReport recorded_report(const Record& record) {
   std::vector<TestCase> tests;
   std::vector<Trial> trials;
   for (Trial& trial : record.trials()) {
+    if (trial.command.has_value()) continue;  // has no tokens, and a report of its own
     // Without time or tokens there is no speed to derive.
     if (trial.elapsed_ns <= 0 || trial.tokens <= 0) {
       report.notes.push_back("trial " + std::to_string(trial.order_index) +

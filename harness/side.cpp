@@ -68,7 +68,8 @@ std::set<std::string> tests_of(const Side& side, Content content) {
   std::set<std::string> tests;
   if (content == Content::kTrials) {
     for (const Trial& trial : side.record->trials()) {
-      if (trial.subject == side.subject) tests.insert(trial.test);
+      // A command measured by itself is no run of a model: it is nobody's history.
+      if (trial.subject == side.subject && !trial.command) tests.insert(trial.test);
     }
     return tests;
   }

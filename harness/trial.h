@@ -3,12 +3,14 @@
 // test by one subject. Raw numbers only; ratios and intervals are computed when read.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "energy/energy_meter.h"
 #include "energy/perf_counters.h"
 #include "engine/operations.h"
+#include "harness/command_usage.h"
 
 namespace tern::harness {
 
@@ -25,7 +27,9 @@ struct Trial {
   engine::Operations operations;  // as bytes_moved; linear layers and head
   energy::EnergyDelta energy;
   std::vector<energy::CounterValue> counters;
-  std::string logits_hash;  // 16 hex digits, from the untimed verification pass
+  std::string logits_hash;              // 16 hex digits, from the untimed verification pass
+  std::optional<double> idle_w;         // power of the idle machine before the trials
+  std::optional<CommandUsage> command;  // a repetition of tern measure, which has no tokens
 };
 
 }  // namespace tern::harness
