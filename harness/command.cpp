@@ -21,6 +21,7 @@ constexpr Command kCommands[] = {
     {"gate", "for CI: pass, regression or inconclusive, as exit code, Markdown and JUnit",
      run_gate},
     {"machine", "this machine, and which kernels, meters and counters work here", run_machine},
+    {"measure", "time, joules and counters of any command: tern measure -- CMD", run_measure},
     {"model", "inspect a model, write a synthetic one, logits, generate", run_model},
     {"serve", "the dashboard: stored runs in a browser", run_serve},
     {"store", "the kept results: list, show, export, import", run_store},

@@ -12,6 +12,7 @@
 #include "harness/error.h"
 #include "harness/kernel_benchmarks.h"
 #include "harness/recorded_report.h"
+#include "harness/report/measure_report.h"
 #include "harness/report/phase_table.h"
 #include "harness/report/roofline_table.h"
 #include "harness/report/subject_notes.h"
@@ -51,6 +52,7 @@ struct Group {
 std::vector<Group> group(const std::vector<Trial>& trials, std::vector<std::string>& reasons) {
   std::vector<Group> groups;
   for (const Trial& trial : trials) {
+    if (trial.command.has_value()) continue;  // reported apart
     auto found = std::find_if(groups.begin(), groups.end(), [&](const Group& g) {
       return g.test == trial.test && g.subject == trial.subject;
     });
@@ -202,6 +204,7 @@ std::string record_markdown(const Record& record) try {
   const auto scores = score_rows(record.document().at("evals"), reasons);
   const std::string kernels = kernel_benchmarks_markdown(record);
   if (!kernels.empty()) text += "\n" + kernels;
+  if (has_commands(record)) return text + "\n" + measure_markdown(record);
   if (rows.empty() && scores.empty()) return kernels.empty() ? text + "\nno trials\n" : text;
   if (!rows.empty()) {
     text += "\n" + markdown_table({"test", "subject", "trials", "t/s", "J/token"}, rows);

@@ -124,7 +124,9 @@ json trials_json(const Record& record) {
                  {"elapsed_ns", trial.elapsed_ns},
                  {"tokens", trial.tokens},
                  {"energy", trial_energy_json(trial)}};
-    if (trial.elapsed_ns > 0) {
+    if (trial.command.has_value()) {
+      part["command"] = to_json(*trial.command);
+    } else if (trial.elapsed_ns > 0) {
       part["tokens_per_s"] =
           static_cast<double>(trial.tokens) * 1e9 / static_cast<double>(trial.elapsed_ns);
     }

@@ -132,9 +132,27 @@ function trialsFigure(name, trials) {
 
 function trials(run) {
   if (!run.trials.length) return run.evals.length ? null : section('Trials', el('p', {}, 'No trial was finished.'));
-  const names = [...new Set(run.trials.map((trial) => trial.test))];
+  const ofModels = run.trials.filter((trial) => !trial.command);
+  if (!ofModels.length) return null;
+  const names = [...new Set(ofModels.map((trial) => trial.test))];
   return section('Trials in order', ...names.map((name) =>
-    trialsFigure(name, run.trials.filter((trial) => trial.test === name))));
+    trialsFigure(name, ofModels.filter((trial) => trial.test === name))));
+}
+
+// Of a command (tern measure), which has no tokens.
+function repetitions(run) {
+  const ofCommands = run.trials.filter((trial) => trial.command);
+  if (!ofCommands.length) return null;
+  const columns = [{title: '#', head: true, number: true}, {title: 'Command'}, {title: 'Wall time, s', number: true},
+    {title: 'User CPU, s', number: true}, {title: 'System CPU, s', number: true},
+    {title: 'Peak memory, MiB', number: true}, {title: 'J', number: true}, {title: 'Exit code', number: true}];
+  const rows = ofCommands.map(({order_index: index, test, elapsed_ns: ns, command, energy}) => [
+    String(index), el('code', {}, test), significant(ns / 1e9), significant(command.user_ns / 1e9),
+    significant(command.system_ns / 1e9), significant(command.peak_rss_bytes / 2 ** 20),
+    significant(energy.joules) + attributed(energy), String(command.exit_code)]);
+  const whys = new Set(ofCommands.map((trial) => trial.energy.why).filter((why) => why));
+  return section('Repetitions', table('Repetitions of the command in the order they ran', columns, rows),
+    ...[...whys].map((why) => el('p', {class: 'notice'}, el('strong', {}, `Energy ${NOT_MEASURED}. `), why)));
 }
 
 function scoreRows(entry) {
@@ -182,7 +200,7 @@ function provenance(run) {
 }
 
 export function runPage(run) {
-  const sections = [comparisons(run), trials(run), speeds(run), energies(run), scores(run), environment(run),
+  const sections = [comparisons(run), trials(run), repetitions(run), speeds(run), energies(run), scores(run), environment(run),
     provenance(run)];
   return {title: models(run) || shortId(run.id), body: [...head(run), ...sections.filter((part) => part !== null)]};
 }

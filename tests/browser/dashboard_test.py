@@ -309,6 +309,19 @@ class Dashboard(unittest.TestCase):
                          ["ternary", *others] * 2)
         self.keep_picture("several-baselines")
 
+    def test_a_command_that_was_measured(self):
+        db = os.path.join(self.folder, "measure.db")
+        measured = tern("measure", "-r", "2", "--db", db, "-o", "json", "--report", "-", "--", "sleep", "0.01")
+        self.assertEqual(measured.returncode, 0, measured.stderr)
+        record = json.loads(measured.stdout)
+        self.servers.append(self.serve(db))
+        self.open(f"#/run/{record['id']}", url=self.servers[-1])
+        rows = self.table("Repetitions of the command in the order they ran")
+        self.assertEqual([(row[0], row[1], row[7]) for row in rows], [("0", "sleep 0.01", "0"), ("1", "sleep 0.01", "0")])
+        self.assertAlmostEqual(float(rows[0][2]), record["trials"][0]["elapsed_ns"] / 1e9, places=3)
+        self.assertNotIn("t/s, mean", self.page_text())
+        self.assertNotIn("NaN", self.page_text())
+
     def test_one_run_and_many(self):
         for count in (1, 150):
             db = os.path.join(self.folder, f"{count}.db")
