@@ -96,7 +96,8 @@ struct Probe {
   std::string name;                      // "powercap"
   std::unique_ptr<EnergySource> source;  // null when unusable
   std::string why_not;                   // set when unusable: what was tried, what the system said
-  std::string remedy;                    // what to type to make it usable; may be empty
+  std::string remedy;                    // what to type to make it usable; may be empty. One way
+                                         // per line, best as "what it does: what to type"
   // What a short common window with another meter of the same counters showed; empty: there was
   // none.
   std::string cross_check = {};

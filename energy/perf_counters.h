@@ -9,12 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "energy/counter_events.h"
+
 namespace tern::energy {
 
 struct CounterInfo {
-  std::string name;  // portable: "cycles", "instructions"
+  std::string name;  // portable: "cycles", "llc_misses" (counter_events.h)
   bool usable = false;
-  std::string event;    // what libpfm4 or the kernel calls it here
+  std::string event;    // what libpfm4 or the kernel calls it here; empty where it has no event
   std::string why_not;  // when not usable
   std::string remedy;
 };
@@ -25,13 +27,14 @@ struct CounterValue {
   double value = 0;          // scaled by enabled / running
   double running_share = 0;  // running / enabled; below 1 the value was extrapolated
   std::string why;           // when not measured
+  double time_s = 0;         // the threads' own time in the window, summed: what they ran
 };
 
 class PerfCounters {
  public:
-  // Opens the default events (cycles, instructions) for these kernel thread ids. Never throws for a
-  // missing PMU: see counters().
-  explicit PerfCounters(std::span<const int> thread_ids);
+  // Opens one group of events for these kernel thread ids. Never throws for a missing PMU: see
+  // counters().
+  explicit PerfCounters(std::span<const int> thread_ids, CounterSet set = CounterSet::kDefault);
   ~PerfCounters();
   PerfCounters(const PerfCounters&) = delete;
   PerfCounters& operator=(const PerfCounters&) = delete;

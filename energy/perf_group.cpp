@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "energy/perf_permission.h"
 #include "energy/sysfs_file.h"
 
 namespace tern::energy {
@@ -92,14 +93,8 @@ CounterInfo try_here(const PerfEvent& event) {
 }
 
 OpenFailure not_permitted(const std::string& what, const std::string& paranoid) {
-  const std::string level =
-      paranoid.empty() ? "perf_event_paranoid is unreadable" : "perf_event_paranoid is " + paranoid;
-  return {
-      what + ": " + level +
-          ", and 2 or less lets a user count their own threads; a container's "
-          "seccomp filter refuses in the same way",
-      "sudo sysctl kernel.perf_event_paranoid=2, or sudo setcap cap_perfmon+ep $(command -v tern) "
-      "(not enough at level 3 of Debian and Ubuntu); in a container --cap-add PERFMON"};
+  PermissionAdvice advice = perf_permission(PerfScope::kOwnThreads, paranoid);
+  return {what + ": " + advice.why, std::move(advice.remedy)};
 }
 
 }  // namespace
@@ -110,7 +105,10 @@ OpenFailure explain_open_failure(int error, const std::string& event, const std:
     case ENOENT:
     case ENODEV:
     case EOPNOTSUPP:
-      return {what + ": there is no hardware counter here (usual in a virtual machine)", ""};
+      return {what +
+                  ": there is no hardware counter for it here (usual in a virtual machine; "
+                  "elsewhere the CPU, or the kernel for this CPU, lacks the event)",
+              ""};
     case EACCES:
     case EPERM:
       return not_permitted(what, paranoid);
@@ -158,6 +156,7 @@ CounterValue combine(const std::string& name, std::span<const ThreadCount> threa
   }
   result.measured = true;
   result.value = total;
+  result.time_s = enabled * 1e-9;
   result.running_share = running / enabled;
   return result;
 }
@@ -240,7 +239,7 @@ void PerfGroups::start() {
 std::vector<CounterValue> PerfGroups::stop() {
   std::vector<CounterValue> values;
   for (const CounterInfo& info : counters_) {
-    values.push_back({info.name, false, 0, 0, info.why_not});
+    values.push_back({info.name, false, 0, 0, info.why_not, 0});
   }
   if (slots_.empty()) return values;
   for (const Group& group : groups_) group.switch_to(PERF_EVENT_IOC_DISABLE);

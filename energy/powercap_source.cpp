@@ -9,6 +9,7 @@
 #include "energy/platform.h"
 #include "energy/powercap_zones.h"
 #include "energy/rapl_domains.h"
+#include "energy/rapl_remedy.h"
 #include "energy/stamp.h"
 #include "energy/sysfs_file.h"
 
@@ -105,9 +106,7 @@ Probe permission_denied(const std::string& directory) {
       "reading " + directory +
           "/intel-rapl:*/energy_uj was denied: since CVE-2020-8694 (energy readings can leak "
           "secrets) the kernel lets only root read them",
-      "sudo chmod -R a+r " + directory +
-          "/intel-rapl (until the next boot; to keep it, a udev rule: SUBSYSTEM==\"powercap\", "
-          "ACTION==\"add\", RUN+=\"/bin/chmod a+r /sys%p/energy_uj\")");
+      rapl_permission_remedy(directory));
 }
 
 Probe no_directory(const std::string& directory, int error) {

@@ -91,6 +91,7 @@ TEST_CASE("threads are summed, each scaled by its own share") {
   CHECK(value.measured);
   CHECK(value.value == Approx(250));
   CHECK(value.running_share == Approx(0.5));
+  CHECK(value.time_s == Approx(40e-9));
 }
 
 TEST_CASE("a thread without an answer leaves no sum") {
