@@ -97,6 +97,8 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
                "say where a token's time goes, from one extra pass of each test");
   app.add_flag("--require-energy", options.require_energy,
                "fail (exit 6) when energy is not measured");
+  app.add_flag("--strict", options.strict,
+               "fail (exit 5) when the environment was unfit; the record is kept");
 }
 
 std::vector<int> numbers(const std::vector<std::string>& texts, const char* flag, int least,

@@ -43,6 +43,7 @@ struct BenchOptions {
   bool model_given = false;
   bool pairs_given = false;
   bool print_record = false;
+  bool strict = false;  // exit code 5 where the environment was unfit
   bool require_energy = false;
   bool roofline = false;          // limits by thread count, and where each test sits
   bool phases = false;            // an extra pass per test that says where the time goes

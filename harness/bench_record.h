@@ -40,7 +40,7 @@ void record_skipping(Record& record, std::size_t subject, const engine::SkipCoun
 
 void record_phases(Record& record, const std::vector<PhaseSample>& samples);
 
-// environment.after
+// environment.after; judge_fitness comes next.
 void record_environment_after(Record& record);
 
 }  // namespace tern::harness

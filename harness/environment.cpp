@@ -1,3 +1,4 @@
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -111,6 +112,18 @@ void add_cpufreq(const SystemFiles& files, json& facts) {
     }
     if (!text.empty()) facts[field] = text;
   }
+  for (const auto& [file, field] : {std::pair("scaling_max_freq", "frequency_limit_mhz"),
+                                    std::pair("scaling_cur_freq", "frequency_mhz")}) {
+    double sum_khz = 0;
+    int known = 0;
+    for (const std::string& cpu : cpus) {
+      const auto khz = files.number(std::string(kCpuFolder) + "/" + cpu + "/cpufreq/" + file);
+      if (!khz) continue;
+      sum_khz += static_cast<double>(*khz);
+      ++known;
+    }
+    if (known > 0) facts[field] = sum_khz / known / 1000;  // mean over CPUs
+  }
   if (const auto off = files.number(std::string(kCpuFolder) + "/intel_pstate/no_turbo")) {
     facts["turbo"] = *off == 0;
   } else if (const auto on = files.number(std::string(kCpuFolder) + "/cpufreq/boost")) {
@@ -121,18 +134,38 @@ void add_cpufreq(const SystemFiles& files, json& facts) {
   }
 }
 
-// Time a hypervisor gave to others since boot: field 8 of the "cpu" line of /proc/stat (proc(5)),
-// in ticks.
-void add_load(const SystemFiles& files, json& facts) {
+// Since boot, in seconds, from /proc/stat (proc(5)): what all CPUs worked, and what a hypervisor
+// gave to others. Beside them the time of this process, so that the two tell what others did.
+void add_cpu_times(const SystemFiles& files, json& facts) {
   std::istringstream stat(files.text("proc/stat").value_or(""));
   std::string label;
-  std::array<std::int64_t, 8> ticks{};
-  if (stat >> label && label == "cpu") {
-    for (std::int64_t& value : ticks) stat >> value;
-    if (stat) {
-      facts["steal_s"] =
-          static_cast<double>(ticks[7]) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-    }
+  enum { kUser, kNice, kSystem, kIdle, kIoWait, kIrq, kSoftIrq, kSteal, kFields };
+  std::array<std::int64_t, kFields> ticks{};
+  if (!(stat >> label) || label != "cpu") return;
+  for (std::int64_t& value : ticks) stat >> value;
+  if (!stat) return;
+  const auto ticks_per_s = static_cast<double>(::sysconf(_SC_CLK_TCK));
+  const std::int64_t busy =
+      ticks[kUser] + ticks[kNice] + ticks[kSystem] + ticks[kIrq] + ticks[kSoftIrq];
+  facts["steal_s"] = static_cast<double>(ticks[kSteal]) / ticks_per_s;
+  facts["cpu_busy_s"] = static_cast<double>(busy) / ticks_per_s;
+  int cpus = 0;
+  for (std::string line; std::getline(stat, line);) {
+    if (line.starts_with("cpu")) ++cpus;
+  }
+  if (cpus > 0) facts["cpus_online"] = cpus;
+}
+
+void add_load(const SystemFiles& files, json& facts) {
+  add_cpu_times(files, facts);
+  std::istringstream uptime(files.text("proc/uptime").value_or(""));
+  double uptime_s = 0;
+  if (uptime >> uptime_s) facts["uptime_s"] = uptime_s;
+  if (files.is_root()) {
+    timespec own{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
+    facts["process_cpu_s"] =
+        static_cast<double>(own.tv_sec) + static_cast<double>(own.tv_nsec) * 1e-9;
   }
   std::istringstream loadavg(files.text("proc/loadavg").value_or(""));
   std::array<double, 3> load{};
@@ -184,21 +217,49 @@ void add_temperatures(const SystemFiles& files, json& facts) {
 // Events since boot. Each core's count appears once per SMT sibling and each package's once per
 // CPU.
 void add_throttling(const SystemFiles& files, json& facts) {
-  std::set<std::string> seen;
-  for (const char* scope : {"core", "package"}) {
+  // Heat, and the power limits of RAPL where the kernel is told of them (int_pln_enable).
+  struct Count {
+    const char* name;
+    const char* file;
+    const char* sharers;
+  };
+  constexpr Count kCounts[] = {
+      {"core", "core_throttle_count", "core_cpus_list"},
+      {"package", "package_throttle_count", "package_cpus_list"},
+      {"core_power_limit", "core_power_limit_count", "core_cpus_list"},
+      {"package_power_limit", "package_power_limit_count", "package_cpus_list"},
+  };
+  for (const Count& kind : kCounts) {
+    std::set<std::string> seen;
     std::int64_t sum = 0;
     bool any = false;
     for (const std::string& cpu : files.numbered(kCpuFolder, "cpu")) {
       const std::string folder = std::string(kCpuFolder) + "/" + cpu + "/";
-      const auto count = files.number(folder + "thermal_throttle/" + scope + "_throttle_count");
+      const auto count = files.number(folder + "thermal_throttle/" + kind.file);
       if (!count) continue;
       any = true;
-      const std::string sharers = std::string(scope) + "_cpus_list";
-      const auto group = files.text(folder + "topology/" + sharers);
-      if (seen.insert(std::string(scope) + " " + group.value_or(cpu)).second) sum += *count;
+      const auto group = files.text(folder + "topology/" + kind.sharers);
+      if (seen.insert(group.value_or(cpu)).second) sum += *count;
     }
-    if (any) facts["throttle_counts"][scope] = sum;
+    if (any) facts["throttle_counts"][kind.name] = sum;
   }
+}
+
+// How far the kernel's thermal control holds the processor back now, summed over its devices (0:
+// not at all); where CPUs count no throttling (AMD, ARM) this is what tells.
+void add_cooling(const SystemFiles& files, json& facts) {
+  std::int64_t sum = 0;
+  bool any = false;
+  for (const std::string& device : files.numbered("sys/class/thermal", "cooling_device")) {
+    const std::string folder = "sys/class/thermal/" + device + "/";
+    const std::string type = files.text(folder + "type").value_or("");
+    if (type != "Processor" && !type.starts_with("cpufreq-") && !type.starts_with("cpu-")) continue;
+    const auto state = files.number(folder + "cur_state");
+    if (!state) continue;
+    any = true;
+    sum += *state;
+  }
+  if (any) facts["cpu_cooling_state"] = sum;
 }
 
 }  // namespace
@@ -219,6 +280,7 @@ json environment_snapshot(const std::string& sysroot) {
   add_memory(files, facts);
   add_temperatures(files, facts);
   add_throttling(files, facts);
+  add_cooling(files, facts);
   const std::string host = virtualization(sysroot);
   facts["virtualization"] = host.empty() ? "none" : host;
   return facts;

@@ -62,6 +62,8 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
                "With -o json: every answer and its scores (also --log_samples)");
   app.add_option("--db", o.db, "Store (default: $XDG_DATA_HOME/tern/tern.db)");
   app.add_flag("--require-energy", o.require_energy, "Exit code 6 unless every joule was measured");
+  app.add_flag("--strict", o.strict,
+               "Exit code 5 when the environment was unfit; the record is kept");
   app.add_flag("--progress", o.progress, "Without a terminal: one line per item");
 }
 

@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include <utility>
+
 namespace tern::harness {
 
 namespace {
@@ -31,6 +33,7 @@ void MachineInstruments::rest(int seconds) {
 // work.
 void MachineInstruments::start() {
   meter_.start();
+  dram_.start();
   counters_.start();
   cpu_start_ns_ = read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
@@ -38,6 +41,7 @@ void MachineInstruments::start() {
 void MachineInstruments::stop(Trial& trial) {
   trial.cpu_ns = read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu_start_ns_;
   trial.counters = counters_.stop();
+  for (energy::CounterValue& bytes : dram_.stop()) trial.counters.push_back(std::move(bytes));
   trial.energy = meter_.stop();
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "energy/dram_counters.h"
 #include "energy/energy_meter.h"
 #include "energy/perf_counters.h"
 #include "harness/study.h"
@@ -26,6 +27,7 @@ class MachineInstruments final : public Instruments {
  private:
   energy::EnergyMeter& meter_;
   energy::PerfCounters counters_;
+  energy::DramCounters dram_;
   std::int64_t cpu_start_ns_ = 0;
 };
 

@@ -14,6 +14,7 @@
 #include "engine/thread_pool.h"
 #include "harness/bench_record.h"
 #include "harness/error.h"
+#include "harness/fitness.h"
 #include "harness/instruments.h"
 #include "harness/options.h"
 #include "harness/progress.h"
@@ -148,8 +149,12 @@ Record run_paired(const BenchOptions& options, const std::string& command) {
   progress.clear();
   record_environment_after(record);
   const bool fine = outcome.failure.empty();
-  record.finish(fine ? "ok" : "failed",
-                fine ? std::vector<std::string>() : std::vector<std::string>{outcome.failure});
+  std::vector<std::string> reasons;
+  for (const std::string& reason : judge_fitness(record)) {
+    reasons.push_back("unfit environment: " + reason);
+  }
+  if (!fine) reasons.push_back(outcome.failure);
+  record.finish(fine ? "ok" : "failed", reasons);
   store.finish(record);
   if (!fine) throw Error(outcome.failure, 1);
   return record;

@@ -109,6 +109,7 @@ json to_json(const std::vector<energy::CounterValue>& counters) {
   for (const energy::CounterValue& counter : counters) {
     if (counter.measured) {
       object[counter.name] = {{"value", counter.value}, {"running_share", counter.running_share}};
+      if (counter.time_s > 0) object[counter.name]["time_s"] = counter.time_s;
     } else {
       object[counter.name] = {{"why", counter.why}};
     }
@@ -136,6 +137,7 @@ std::vector<energy::CounterValue> counters_from_json(const json& object) {
     if (counter.measured) counter.value = fields.at("value").get<double>();
     counter.running_share = fields.value("running_share", 0.0);
     counter.why = fields.value("why", "");
+    counter.time_s = fields.value("time_s", 0.0);
     counters.push_back(std::move(counter));
   }
   return counters;

@@ -48,6 +48,7 @@ RunFacts run_facts(const Record& record) {
   run.poll = number_at<int>(protocol, "poll");
   run.type_k = text_at(protocol, "type_k");
   run.type_v = text_at(protocol, "type_v");
+  run.fitness = recorded_fitness(record);
   if (document.contains("limits")) {
     const json& limits = document["limits"];
     run.limits = limits_from_json(limits);

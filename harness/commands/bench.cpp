@@ -21,6 +21,7 @@
 #include "harness/command.h"
 #include "harness/contenders.h"
 #include "harness/error.h"
+#include "harness/fitness.h"
 #include "harness/instruments.h"
 #include "harness/limits.h"
 #include "harness/machine.h"
@@ -91,10 +92,12 @@ class BenchRun final : StudyListener {
       hashes_;                    // of everything that must not depend on how it was run
   std::optional<Record> record_;  // of the configuration that runs
   std::optional<std::int64_t> first_trial_ns_;  // its beginning
+  nlohmann::json start_;                        // environment before it loaded anything
   Instruments* clock_ = nullptr;
   std::vector<Record> records_;
   BenchReport report_;
   bool failed_ = false;
+  std::vector<std::string> unfit_;  // reasons of all configurations
 };
 
 std::unique_ptr<energy::EnergyMeter> open_required_meter(bool required) {
@@ -139,6 +142,7 @@ int BenchRun::run() {
   stop_on_sigint();
   for (const BenchConfiguration& configuration : options_.configurations) {
     try {
+      start_ = environment_snapshot();
       set_up(configuration);
       run_configuration(configuration);
     } catch (const engine::Error& error) {
@@ -312,6 +316,7 @@ RunFacts BenchRun::run_facts(const BenchConfiguration& configuration) const {
   run.limits_by_threads = limits_by_threads(configuration.threads);
   run.no_ratio = contenders_.no_baseline;
   run.bf16_kernels = bf16_row_beside(table_);
+  run.fitness = recorded_fitness(*record_);
   return run;
 }
 
@@ -327,6 +332,7 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
   record_ = begin_bench_record(options_, configuration, recorded_subjects(), *pool_, table_.name);
   record_limits(*record_, limits_.at(configuration.threads),
                 limits_by_threads(configuration.threads));
+  record_->document()["environment"]["start"] = start_;
   store_.begin(*record_);
   first_trial_ns_.reset();
   clock_ = &instruments;
@@ -413,7 +419,14 @@ void BenchRun::finish_record(const StudyOutcome& outcome) {
     progress_.note(outcome.failure);
   }
   record_environment_after(*record_);
-  record_->finish(outcome.failure.empty() ? "ok" : "failed", reasons);
+  const std::vector<std::string> unfit = judge_fitness(*record_);
+  for (const std::string& reason : unfit) {
+    reasons.push_back("unfit environment: " + reason);
+    progress_.note(reasons.back());
+  }
+  unfit_.insert(unfit_.end(), unfit.begin(), unfit.end());
+  record_->finish(outcome.failure.empty() ? finished_status(options_.strict, unfit) : "failed",
+                  reasons);
   store_.finish(*record_);
 }
 
@@ -451,8 +464,8 @@ void BenchRun::write_results() const {
 
 int BenchRun::exit_code() const {
   if (failed_ || !std::cout) return 1;
-  if (!options_.require_energy) return 0;
   for (const BenchRow& row : report_.rows) {
+    if (!options_.require_energy) break;
     if (row.energy.status != energy::Status::kMeasured || !row.energy.why.empty()) {
       std::cerr << "tern bench: --require-energy: the energy of " << row.test.name() << ", "
                 << row.subject.name << " was not measured in every repetition: " << row.energy.why
@@ -460,7 +473,9 @@ int BenchRun::exit_code() const {
       return 6;
     }
   }
-  return 0;
+  if (!options_.strict || unfit_.empty()) return 0;
+  std::cerr << "tern bench: --strict: the environment was unfit: " << unfit_.front() << std::endl;
+  return 5;
 }
 
 }  // namespace

@@ -23,7 +23,9 @@
 #include "harness/eval_inputs.h"
 #include "harness/eval_options.h"
 #include "harness/eval_record.h"
+#include "harness/fitness.h"
 #include "harness/instruments.h"
+#include "harness/machine.h"
 #include "harness/options.h"
 #include "harness/progress.h"
 #include "harness/record_store.h"
@@ -144,6 +146,7 @@ class EvalCommand final : EvalListener {
   void on_item(std::size_t run, const EvalItem& item) override;
 
   EvalOptions options_;
+  nlohmann::json start_ = environment_snapshot();  // before anything is loaded
   const kernels::KernelTable& table_;
   Progress progress_;
   Tasks tasks_;
@@ -160,6 +163,7 @@ class EvalCommand final : EvalListener {
   EvalReport report_;
   std::int64_t begin_ns_ = 0;
   std::vector<bool> truncation_said_;
+  std::vector<std::string> unfit_;
 };
 
 std::unique_ptr<energy::EnergyMeter> open_eval_meter(bool required) {
@@ -286,12 +290,14 @@ void EvalCommand::open_record() {
                                      record_->id(), there, total)
                        : "--resume: " + why_not + "; this one starts from the first question");
     if (record_.has_value()) {
+      record_->document()["environment"]["resumed"] = environment_snapshot();
       const auto changes = changed_reading(*record_, model_->facts(), there);
       report_.reasons.insert(report_.reasons.end(), changes.begin(), changes.end());
     }
   }
   if (!record_.has_value()) {
     record_ = begin_eval_record(identity(), report_.runs, pool_);
+    record_->document()["environment"]["start"] = start_;
     lock_ = RecordLock::take(record_->id());
     store_->begin(*record_);
   }
@@ -332,9 +338,14 @@ int EvalCommand::finish(const std::string& failure) {
   progress_.clear();
   put_items(*record_, report_.runs);
   if (failure != kInterrupted) {
-    if (!failure.empty()) report_.reasons.push_back(failure);
-    report_.status = failure.empty() ? "ok" : "failed";
     record_environment_after(*record_);
+    unfit_ = judge_fitness(*record_);
+    for (const std::string& reason : unfit_) {
+      report_.reasons.push_back("unfit environment: " + reason);
+      progress_.note(report_.reasons.back());
+    }
+    if (!failure.empty()) report_.reasons.push_back(failure);
+    report_.status = failure.empty() ? finished_status(options_.strict, unfit_) : "failed";
     record_->finish(report_.status, report_.reasons);
     store_->finish(*record_);
   } else {
@@ -358,9 +369,13 @@ bool EvalCommand::all_measured() const {
 
 int EvalCommand::exit_code(const std::string& failure) const {
   if (!failure.empty() || !std::cout) return 1;
-  if (!options_.require_energy || all_measured()) return 0;
-  say("--require-energy: the energy of some questions was not measured");
-  return 6;
+  if (options_.require_energy && !all_measured()) {
+    say("--require-energy: the energy of some questions was not measured");
+    return 6;
+  }
+  if (!options_.strict || unfit_.empty()) return 0;
+  say("--strict: the environment was unfit: " + unfit_.front());
+  return 5;
 }
 
 int run_mode(EvalOptions options) {

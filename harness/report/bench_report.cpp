@@ -98,6 +98,12 @@ BenchRow make_row(const RunFacts& run, const SubjectFacts& subject, const TestCa
   }
   row.roofline = roofline(run.limits, work);
   row.energy = energy_figures(trials);
+  row.tokens = work.tokens;
+  row.seconds = work.seconds;
+  std::vector<std::vector<energy::CounterValue>> windows;
+  for (const Trial* trial : trials) windows.push_back(trial->counters);
+  row.counters = energy::sum(windows);
+  row.counter_figures = energy::figures(row.counters);
   return row;
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "energy/counter_figures.h"
+#include "harness/fitness.h"
 #include "harness/phases.h"
 #include "harness/roofline.h"
 #include "harness/statistics.h"
@@ -48,6 +50,7 @@ struct RunFacts {
   // A row that runs here and multiplies BF16 faster than `kernels`; empty where there is none or
   // the record does not say.
   std::string bf16_kernels;
+  RecordedFitness fitness;
 };
 
 // Derived from those trials whose energy was measured.
@@ -79,6 +82,10 @@ struct BenchRow {
   std::optional<double> roofline_share;  // of the read bandwidth
   Roofline roofline;
   EnergyFigures energy;
+  std::vector<energy::CounterValue> counters;  // summed over the trials
+  energy::CounterFigures counter_figures;
+  double tokens = 0;   // of all trials, for counts per token
+  double seconds = 0;  // likewise
   std::string logits_hash;
   std::optional<PhaseSample> phases;  // of the extra pass, where one was asked for
   // On rows of the first subject, over the second one; without a value, why_no_ratio says why.

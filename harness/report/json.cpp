@@ -25,6 +25,31 @@ Json energy_json(const EnergyFigures& energy) {
   return json;
 }
 
+// Counts per token over all trials, what they say together, and which were extrapolated.
+Json counters_json(const BenchRow& row) {
+  Json json = Json::object();
+  const energy::CounterFigures& figures = row.counter_figures;
+  if (figures.ipc.has_value()) json["ipc"] = *figures.ipc;
+  if (figures.frequency_hz.has_value()) json["ghz"] = *figures.frequency_hz * 1e-9;
+  json["scaled"] = figures.scaled;
+  for (const energy::CounterValue& counter : row.counters) {
+    Json& entry = json["counts"][counter.name];
+    if (counter.measured) {
+      entry = {{"per_token", counter.value / row.tokens}, {"running_share", counter.running_share}};
+    } else {
+      entry = {{"why", counter.why}};
+    }
+  }
+  return json;
+}
+
+Json fitness_json(const RecordedFitness& fitness) {
+  Json json;
+  json["fit"] = fitness.reasons.empty();
+  json["reasons"] = fitness.reasons;
+  return json;
+}
+
 // Adds the ratio, or the reason there is none, to `json`.
 void add_ratio(Json& json, const std::optional<PairedRatio>& ratio, const std::string& why) {
   if (!ratio.has_value()) {
@@ -111,6 +136,8 @@ Json tern_json(const BenchRow& row) {
     json["skip_zeros"]["down_columns_read"] = row.subject.down_columns_read;
   }
   json["energy"] = energy_json(row.energy);
+  if (!row.counters.empty()) json["counters"] = counters_json(row);
+  if (row.run.fitness.judged) json["environment"] = fitness_json(row.run.fitness);
   if (row.cpu_ns_per_token.has_value()) json["cpu_ms_per_token"] = *row.cpu_ns_per_token * 1e-6;
   json["bytes_per_token"] = row.bytes_per_token;
   json["gb_per_s"] = row.bytes_per_s * 1e-9;

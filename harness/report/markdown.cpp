@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "harness/bench_options.h"
+#include "harness/report/counter_table.h"
 #include "harness/report/phase_table.h"
 #include "harness/report/roofline_table.h"
 #include "harness/report/subject_notes.h"
@@ -220,6 +221,12 @@ std::vector<std::string> footnotes(const BenchReport& report) {
                                   row.run.bf16_kernels));
     }
   }
+  for (const std::string& note : counter_notes(report.rows)) add_once(lines, note);
+  for (const BenchRow& row : report.rows) {
+    for (const std::string& reason : row.run.fitness.reasons) {
+      add_once(lines, "unfit environment: " + reason);
+    }
+  }
   for (const std::string& note : report.notes) add_once(lines, "note: " + note);
   return lines;
 }
@@ -233,6 +240,7 @@ class MarkdownWriter final : public ReportWriter {
     write_sweeps(report.rows, out);
     write_roofline(report.rows, out);
     write_phases(report.rows, out);
+    write_counters(report.rows, out);
     out << '\n';
     for (const std::string& line : footnotes(report)) out << line << '\n';
     const RunFacts& run = report.rows.front().run;

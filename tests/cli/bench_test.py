@@ -70,6 +70,30 @@ class Bench(TernTest):
         self.assertEqual(order, [("pp16 @ d8", name) for name in abba] + [("tg4 @ d8", name) for name in abba])
         self.assertEqual(self.records(), [record])
 
+    def test_strict_refuses_an_unfit_environment_and_keeps_the_record(self):
+        args = (*TINY, "--baseline", "none", "-o", "json")
+        loose = json.loads(self.bench(*args))
+        fitness = loose[0]["tern"]["environment"]
+        (record,) = self.records()
+        self.assert_valid(record)
+        self.assertEqual(record["environment"]["fitness"], fitness)
+        self.assertEqual(record["status"], "ok")
+        self.assertEqual([reason for reason in record["reasons"] if reason.startswith("unfit environment: ")],
+                         ["unfit environment: " + reason for reason in fitness["reasons"]])
+        self.assertEqual(fitness["fit"], not fitness["reasons"])
+        self.assertEqual(record["tern"]["optimized"], not any("not optimised" in why for why in fitness["reasons"]))
+        strict = tern("bench", *args, "--strict", "--db", self.db, env=self.env)
+        record = max(self.records(), key=lambda kept: kept["id"])
+        fit = record["environment"]["fitness"]["fit"]
+        self.assertEqual(strict.returncode, 0 if fit else 5, strict.stderr)
+        self.assertEqual(record["status"], "ok" if fit else "unfit")
+        self.assertEqual(len(record["trials"]), 4)
+        self.assertEqual(len(json.loads(strict.stdout)), 2)
+        if not fit:
+            self.assertIn("--strict: the environment was unfit: ", strict.stderr)
+            self.assertIn("unfit environment: ", self.run_ok("store", "show", record["id"], "--db", self.db))
+            self.assertIn("\nunfit environment: ", self.bench(*args[:-2]))
+
     def test_sequences_side_by_side_are_tests_of_their_own(self):
         rows = json.loads(self.bench(*TINY, "-npl", "1,3", "-t", "2", "-o", "json"))
         shape = [(row["n_prompt"], row["n_gen"], row["tern"]["sequences"]) for row in rows]

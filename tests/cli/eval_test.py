@@ -8,7 +8,7 @@ import unittest
 
 import jsonschema
 
-from run_tern import TernTest, command
+from run_tern import TernTest, command, tern
 from tokenize_test import tokenizer_json
 
 SOURCE = os.environ["TERN_SOURCE_DIR"]
@@ -339,6 +339,20 @@ class Resume(Eval):
         process.kill()
         process.communicate()
         self.assertEqual(seen, lines)
+
+    def test_strict_refuses_an_unfit_environment_and_keeps_the_record(self):
+        db = self.path("strict.db")
+        result = tern("eval", "--data", self.data, "--tasks", "piqa", "--limit", "1", "-o", "json", *self.model,
+                      "--db", db, "--strict", env=self.env)
+        out = json.loads(result.stdout)
+        record = self.record(db)
+        fitness = record["environment"]["fitness"]
+        self.assertEqual(result.returncode, 0 if fitness["fit"] else 5, result.stderr)
+        self.assertEqual(record["status"], "ok" if fitness["fit"] else "unfit")
+        self.assertEqual(out["tern"]["status"], record["status"])
+        self.assertEqual(len(record["evals"][0]["items"]), 1)
+        said = [reason for reason in out["tern"]["reasons"] if reason.startswith("unfit environment: ")]
+        self.assertEqual(said, ["unfit environment: " + reason for reason in fitness["reasons"]])
 
     def test_kill_and_resume(self):
         whole = json.loads(self.eval(*self.ARGS, *self.model))

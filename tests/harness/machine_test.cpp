@@ -152,9 +152,36 @@ TEST_CASE("environment: mixed governors, turbo, load, steal, throttling, tempera
   CHECK(environment["temperatures_c"]["thermal_zone0 x86_pkg_temp"] == 45.5);
   // Siblings report the count of their core and all CPUs that of their package.
   CHECK(environment["throttle_counts"] == json({{"core", 12}, {"package", 10}}));
+  CHECK(environment["cpus_online"] == 1);
+  CHECK(environment["cpu_busy_s"] == 20.0 / static_cast<double>(::sysconf(_SC_CLK_TCK)));
+  CHECK_FALSE(environment.contains("process_cpu_s"));  // this process is not of that machine
   CHECK(environment["memory_available_bytes"] == 8000000LL * 1024);
   CHECK(environment["swap_used_bytes"] == 60 * 1024);
   CHECK(environment["transparent_hugepages"] == "madvise");
+}
+
+TEST_CASE("environment: frequency, power limits and the kernel's thermal control") {
+  const FakeRoot root;
+  for (int cpu = 0; cpu < 2; ++cpu) {
+    const std::string folder = "sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/";
+    root.write(folder + "cpufreq/scaling_max_freq", cpu == 0 ? "3000000\n" : "2000000\n");
+    root.write(folder + "cpufreq/scaling_cur_freq", "1500000\n");
+    root.write(folder + "topology/package_cpus_list", "0-1\n");
+    root.write(folder + "thermal_throttle/package_power_limit_count", "6\n");
+  }
+  root.write("sys/class/thermal/cooling_device0/type", "Processor\n");
+  root.write("sys/class/thermal/cooling_device0/cur_state", "2\n");
+  root.write("sys/class/thermal/cooling_device1/type", "cpufreq-cpu0\n");
+  root.write("sys/class/thermal/cooling_device1/cur_state", "1\n");
+  root.write("sys/class/thermal/cooling_device2/type", "Fan\n");
+  root.write("sys/class/thermal/cooling_device2/cur_state", "9\n");
+  root.write("proc/uptime", "4242.17 8000.00\n");
+  const json environment = environment_snapshot(root.path());
+  CHECK(environment["frequency_limit_mhz"] == 2500.0);
+  CHECK(environment["frequency_mhz"] == 1500.0);
+  CHECK(environment["throttle_counts"] == json({{"package_power_limit", 6}}));
+  CHECK(environment["cpu_cooling_state"] == 3);
+  CHECK(environment["uptime_s"] == 4242.17);
 }
 
 TEST_CASE("virtualisation from firmware, kernel and container marks") {
