@@ -1,26 +1,25 @@
 // tern machine: what this machine is, what works here, and why the rest does not.
 
 #include <fmt/core.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <span>
 
-#include "energy/energy_source.h"
-#include "energy/perf_counters.h"
 #include "engine/thread_pool.h"
 #include "harness/build_info.h"
 #include "harness/command.h"
+#include "harness/doctor.h"
+#include "harness/doctor_checks.h"
 #include "harness/error.h"
 #include "harness/limits.h"
 #include "harness/machine.h"
 #include "harness/options.h"
 #include "harness/parse_command.h"
 #include "harness/record_text.h"
+#include "harness/report/doctor_text.h"
 #include "kernels/cpu_features.h"
 #include "kernels/dispatch.h"
 
@@ -28,6 +27,10 @@ namespace tern::harness {
 namespace {
 
 using nlohmann::json;
+
+constexpr const char* kOtherMachine =
+    "not measured: --sysroot shows another machine's files; kernels and core counters are those of "
+    "this one";
 
 json kernel_rows(const kernels::KernelTable& chosen) {
   const kernels::CpuFeatures cpu = kernels::detect_cpu();
@@ -43,45 +46,6 @@ json kernel_rows(const kernels::KernelTable& chosen) {
       if (!table.half.exact) row["detail"] = "BF16 weights rounded by the CPU: only when asked for";
       rows.push_back(std::move(row));
     }
-  }
-  return rows;
-}
-
-json meter_row(const energy::Probe& probe) {
-  json row = {{"name", probe.name},
-              {"usable", probe.source != nullptr},
-              {"why", probe.why_not},
-              {"remedy", probe.remedy}};
-  if (!probe.source) return row;
-  const energy::SourceInfo& info = probe.source->info();
-  row["detail"] = info.detail;
-  row["coverage"] = info.coverage;
-  row["attributed"] = info.attributed;
-  row["domains"] = json::array();
-  for (const energy::Domain& domain : info.domains) {
-    json fields = {{"name", domain.name}, {"included", domain.included}};
-    if (!domain.why_excluded.empty()) fields["why"] = domain.why_excluded;
-    row["domains"].push_back(std::move(fields));
-  }
-  return row;
-}
-
-json meter_rows() {
-  json rows = json::array();
-  for (const energy::Probe& probe : energy::probe_all()) rows.push_back(meter_row(probe));
-  return rows;
-}
-
-json counter_rows() {
-  const int thread_id = static_cast<int>(::syscall(SYS_gettid));
-  const energy::PerfCounters counters(std::span(&thread_id, 1));
-  json rows = json::array();
-  for (const energy::CounterInfo& counter : counters.counters()) {
-    rows.push_back({{"name", counter.name},
-                    {"usable", counter.usable},
-                    {"event", counter.event},
-                    {"why", counter.why_not},
-                    {"remedy", counter.remedy}});
   }
   return rows;
 }
@@ -152,21 +116,15 @@ std::string facts_text(const json& facts, const json& environment) {
                             build.compiler, build.build_type);
 }
 
-// Usable things with what they are, the others with the reason and what to do about it.
-std::string rows_text(const char* title, const json& rows, const char* detail) {
+std::string kernels_text(const json& rows) {
   std::vector<std::vector<std::string>> cells;
   for (const json& row : rows) {
     const bool usable = row.at("usable");
-    std::string note = usable ? row.value(detail, "") : row.at("why").get<std::string>();
+    std::string note = usable ? row.value("detail", "") : row.at("why").get<std::string>();
     if (row.value("chosen", false)) note = "chosen here";
-    if (row.value("attributed", false)) note += " (attributed to this virtual machine)";
-    if (const std::string remedy = row.value("remedy", ""); !usable && !remedy.empty()) {
-      note += "; remedy: " + remedy;
-    }
     cells.push_back({row.at("name"), usable ? "yes" : "no", note});
   }
-  if (cells.empty()) return "";
-  return "\n" + markdown_table({title, "usable", "note"}, cells);
+  return "\n" + markdown_table({"kernels", "usable", "note"}, cells);
 }
 
 std::string limits_text(const json& limits) {
@@ -193,26 +151,41 @@ std::string limits_text(const json& limits) {
 int run_machine(const std::vector<std::string>& args) {
   std::string format = "md";
   std::string row;
-  CLI::App app("This machine, and which kernels, meters and counters work here, or why not",
-               "tern machine");
+  std::string sysroot = "/";
+  CLI::App app(
+      "This machine: which kernels, meters and counters work here, and what to type where\n"
+      "one does not. It measures the limits and changes nothing.",
+      "tern machine");
   app.add_option("-o,--output", format, "md or json");
   app.add_option("--kernels", row, "The row of kernels that measures the limits");
+  app.add_option("--sysroot", sysroot,
+                 "Read /sys, /proc and /etc below this folder: another machine's copy, or a test");
   if (!parse_command(app, args)) return 0;
   if (format != "md" && format != "json") {
     throw Error(fmt::format("-o: expected one of md, json, got \"{}\"", format));
   }
+  if (!std::filesystem::is_directory(sysroot)) {
+    throw Error(fmt::format("--sysroot: expected a folder, got \"{}\"", sysroot));
+  }
   const kernels::KernelTable& table = kernels_row(row);
-  const json result = {{"machine", machine_facts()},    {"environment", environment_snapshot()},
-                       {"kernels", kernel_rows(table)}, {"meters", meter_rows()},
-                       {"counters", counter_rows()},    {"limits", limits(table)}};
+  const bool here = std::filesystem::equivalent(sysroot, "/");
+  json result = {{"machine", machine_facts(sysroot)},
+                 {"environment", environment_snapshot(sysroot)},
+                 {"kernels", kernel_rows(table)}};
+  const json& environment = result["environment"];
+  const json& meters = result["meters"] = meter_rows(sysroot, environment);
+  const json& counters = result["counters"] = counter_rows(sysroot, environment);
+  const json& checks = result["checks"] = check_rows(sysroot, environment, build_info().optimized);
+  result["limits"] = here ? limits(table) : json{{"why", kOtherMachine}};
   if (format == "json") {
     fmt::print("{}\n", result.dump(2, ' ', false, json::error_handler_t::replace));
     return 0;
   }
-  fmt::print("{}{}{}{}{}", facts_text(result["machine"], result["environment"]),
-             rows_text("kernels", result["kernels"], "detail"),
-             rows_text("meter", result["meters"], "coverage"),
-             rows_text("counter", result["counters"], "event"), limits_text(result["limits"]));
+  fmt::print("{}{}{}{}{}{}", facts_text(result["machine"], environment),
+             doctor_summary(meters, counters), kernels_text(result["kernels"]),
+             doctor_tables(meters, counters, checks),
+             here ? limits_text(result["limits"]) : fmt::format("\nlimits: {}\n", kOtherMachine),
+             doctor_remedies(meters, counters, checks));
   return 0;
 }
 

@@ -1,0 +1,18 @@
+#pragma once
+// What can be measured on this machine, for `tern machine`: every meter and counter with the reason
+// and the remedy where it is not usable, said for the place this runs in (a container hides meters
+// that a flag shows again; a virtual machine has what its host passes through). It changes nothing.
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace tern::harness {
+
+// Rows {"name", "usable", "why", "remedy", …}. environment: environment_snapshot(sysroot).
+nlohmann::json meter_rows(const std::string& sysroot, const nlohmann::json& environment);
+
+// Core counters are always those of the kernel that runs; DRAM counters are looked up under
+// sysroot. "group" is default, detail or memory.
+nlohmann::json counter_rows(const std::string& sysroot, const nlohmann::json& environment);
+
+}  // namespace tern::harness
