@@ -39,7 +39,7 @@ std::string common_reason(const json& counter) {
   std::string why = text_of(counter, "why");
   const std::string event = text_of(counter, "event");
   const std::size_t at = event.empty() ? std::string::npos : why.find(event);
-  if (at != std::string::npos) why.replace(at, event.size(), "it");
+  if (at != std::string::npos) why.replace(at, event.size(), "the event");
   return why;
 }
 
