@@ -144,7 +144,7 @@ struct EnergyMeter::Impl {
       mirrors->begin();
       active = true;
       ++number;
-      if (!reader.joinable()) reader = std::thread([this] { poll(); });
+      if (!reader.joinable() && !source->stored()) reader = std::thread([this] { poll(); });
       window.asleep_ns = asleep_ns();
       source->read(readings);
       window.aligned = align();
@@ -169,7 +169,9 @@ struct EnergyMeter::Impl {
   EnergyDelta end() {
     const std::lock_guard lock(mutex);
     if (!active) return not_started();
-    read_locked();
+    do {
+      read_locked();
+    } while (source->stored().value_or(0) > 0);
     if (window.aligned) {
       const std::vector<Reading> plain = readings;
       window.aligned = align();
@@ -182,6 +184,7 @@ struct EnergyMeter::Impl {
       window.edges[i].last_ns = readings[i].time_ns;
     }
     window.asleep_ns = asleep_ns() - window.asleep_ns;
+    window.trouble = source->trouble();
     active = false;
     EnergyDelta delta = summarize(source->info(), window, *mirrors);
     delta.disagreement = disagreement;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -89,6 +90,10 @@ class EnergySource {
     read(all);
     return all[domain];
   }
+  // What last went wrong, in words that an errno value lacks; empty where nothing did.
+  virtual std::string trouble() const { return {}; }
+  // Of a stored trace: how many more times read() has something to give. nullopt: a live meter.
+  virtual std::optional<std::size_t> stored() const noexcept { return std::nullopt; }
 };
 
 // The outcome of looking for one meter.

@@ -130,12 +130,15 @@ class Summary {
                            seconds(static_cast<double>(window_.asleep_ns) * 1e-9) +
                            " within the window");
     }
+    bool unread = false;
     for (std::size_t i = 0; i < delta_.domains.size(); ++i) {
       const DomainEnergy& energy = delta_.domains[i];
-      if (info_.domains[i].included && !energy.measured) {
-        join(delta_.why, energy.name + ": " + energy.why);
-      }
+      if (!info_.domains[i].included || energy.measured) continue;
+      join(delta_.why, energy.name + ": " + energy.why);
+      const Fault fault = window_.counters[i].fault();
+      unread = unread || fault == Fault::kReadError || fault == Fault::kReset;
     }
+    if (unread) join(delta_.why, window_.trouble);
     if (slowest_ == nullptr) delta_.why = "the source has no domain that counts towards a total";
     if (!delta_.why.empty()) return;
     if (!moved_) {

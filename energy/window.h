@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "energy/domain_accumulator.h"
@@ -27,6 +28,7 @@ struct Window {
   double sharpness_s = 0;      // of aligned edges
   double update_s = 0;         // measured; 0: not
   std::int64_t asleep_ns = 0;  // how long the machine slept meanwhile
+  std::string trouble;         // EnergySource::trouble at the end
 };
 
 // mirrors is asked about the pairs, and remembers.
