@@ -92,8 +92,10 @@ void set_up(httplib::ClientImpl& client, const HttpTarget& target, const HttpLim
             Watch& watch) {
   client.set_hostname_addr_map({{target.host, target.address}});
   client.set_connection_timeout(std::chrono::duration<double>(limits.connect_s));
-  client.set_read_timeout(std::chrono::duration<double>(limits.total_s));
-  client.set_write_timeout(std::chrono::duration<double>(limits.total_s));
+  // Later than the watch, which knows why it ends a request.
+  const std::chrono::duration<double> wait(limits.total_s + 1);
+  client.set_read_timeout(wait);
+  client.set_write_timeout(wait);
   client.set_keep_alive(false);
   client.set_follow_location(false);
   client.set_decompress(false);

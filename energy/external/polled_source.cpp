@@ -110,6 +110,7 @@ class PolledSource final : public EnergySource {
   std::optional<PowerReading> last_;  // the last good one
   std::int64_t last_ns_ = 0;
   PowerSum sum_;
+  std::string error_;    // of the last question that failed
   std::string failure_;  // the last one, kept after recovery: it may explain a window still open
 
   std::thread thread_;  // last: it uses all of the above
@@ -146,7 +147,7 @@ void PolledSource::take(const Parsed<PowerReading>& reading, std::int64_t time_n
   asked_ = true;
   answered_.notify_all();
   if (!reading) {
-    failure_ = reading.error;
+    failure_ = error_ = reading.error;
     return;
   }
   if (first) {
@@ -154,13 +155,13 @@ void PolledSource::take(const Parsed<PowerReading>& reading, std::int64_t time_n
     has_counter_ = reading->counter_wh.has_value();
   }
   if ((has_power_ && !reading->power_w) || (has_counter_ && !reading->counter_wh)) {
-    failure_ = "it answers without a value that it gave before";
+    failure_ = error_ = "it answers without a value that it gave before";
     return;
   }
   const double gap_s = static_cast<double>(time_ns - last_ns_) * 1e-9;
   if (has_power_ && !sum_.add(*reading->power_w, time_ns, meter_.stale_s)) {
     failure_ = "nothing is known of " + short_number(gap_s) + " s" +
-               (failure_.empty() ? "" : ", after: " + failure_);
+               (error_.empty() ? "" : ", after: " + error_);
   }
   last_ = *reading;
   last_ns_ = time_ns;

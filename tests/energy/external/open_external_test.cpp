@@ -123,7 +123,10 @@ TEST_CASE("plugs and chassis are asked at their paths") {
         Case{"redfish", "/redfish/v1/Chassis/1", "/redfish/v1/Chassis/1/Power", kRedfish, 344}}) {
     INFO(each.kind);
     const GoodMeter server(each.target, each.body);
-    Probe probe = open(each.kind + ":" + server.url() + each.path);
+    const Clock::time_point begin = Clock::now();
+    ExternalOptions patient = quick();
+    patient.stale_s = 1000;
+    Probe probe = open(each.kind + ":" + server.url() + each.path, patient);
     INFO(probe.why_not);
     REQUIRE(probe.source);
     CHECK(probe.name == each.kind);
@@ -134,7 +137,8 @@ TEST_CASE("plugs and chassis are asked at their paths") {
     CHECK(delta.status == Status::kMeasured);
     CHECK(delta.source == each.kind);
     CHECK(delta.total_joules > 0);
-    CHECK(delta.total_joules <= each.power_w * (delta.window_s + 0.5));
+    const std::chrono::duration<double> most = Clock::now() - begin;
+    CHECK(delta.total_joules <= each.power_w * most.count() * 1.01);
     CHECK(delta.domains.at(0).name == "wall");
   }
 }

@@ -105,7 +105,7 @@ TEST_CASE("the sum is the trapezoid of the samples") {
   REQUIRE(probe.source);
   const Clock::time_point first_taken = Clock::now();
   const Reading first = read_one(*probe.source);
-  REQUIRE(eventually([&] { return script->asked >= 3; }));
+  REQUIRE(eventually([&] { return read_one(*probe.source).raw != first.raw; }));
   const Clock::time_point end = Clock::now();
   const double joules = static_cast<double>(read_one(*probe.source).raw - first.raw) * 1e-6;
   const auto seconds = [](Clock::duration time) {
@@ -125,7 +125,8 @@ TEST_CASE("a meter that falls silent has no reading, and a gap is never bridged"
   EnergySource& source = *probe.source;
   EnergyMeter meter(std::move(probe.source));
   meter.start();
-  const Reading before = read_one(source);
+  Reading before;
+  REQUIRE(eventually([&] { return (before = read_one(source)).error == 0; }));
   script->failing = true;
   REQUIRE(eventually([&] { return read_one(source).error == ETIMEDOUT; }));
   CHECK_THAT(source.trouble(), Contains("http://plug: no connection"));
@@ -137,11 +138,11 @@ TEST_CASE("a meter that falls silent has no reading, and a gap is never bridged"
   CHECK(delta.status == Status::kNotMeasured);
   CHECK(delta.total_joules == 0);
   CHECK_THAT(delta.why, Contains("http://plug: nothing is known of") && Contains("no connection"));
-  meter.start();
-  REQUIRE(asked_more(*script, 20));
-  const EnergyDelta next = meter.stop();
-  INFO(next.why);
-  CHECK(next.status == Status::kMeasured);
+  // Where the machine is busy, a window may have a gap of its own.
+  CHECK(eventually([&] {
+    meter.start();
+    return asked_more(*script, 20) && meter.stop().status == Status::kMeasured;
+  }));
 }
 
 TEST_CASE("one question that fails is no gap") {
@@ -244,6 +245,12 @@ TEST_CASE("the thread that asks does not die of a closed connection") {
     blocked = sigismember(&now, SIGPIPE) == 1;
     return PowerReading{1.0, std::nullopt};
   };
+  sigset_t pipe;
+  sigset_t before;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_UNBLOCK, &pipe, &before);
   CHECK(open_polled(std::move(options)).source);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   CHECK(blocked);
 }
