@@ -89,4 +89,14 @@ bool is_virtual_machine(const std::string& sysroot) {
       read_small_file(under_root(sysroot, "sys/class/dmi/id/product_name")).text);
 }
 
+std::string cpu_vendor(const std::string& sysroot) {
+  constexpr std::string_view kKey = "\nvendor_id";
+  const std::string cpuinfo = "\n" + read_small_file(under_root(sysroot, "proc/cpuinfo")).text;
+  const auto key = cpuinfo.find(kKey);
+  if (key == std::string::npos) return "";
+  const auto begin = cpuinfo.find_first_not_of(" \t:", key + kKey.size());
+  if (begin == std::string::npos) return "";
+  return cpuinfo.substr(begin, cpuinfo.find_first_of(" \t\r\n", begin) - begin);
+}
+
 }  // namespace tern::energy
