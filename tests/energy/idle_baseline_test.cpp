@@ -54,6 +54,7 @@ TEST_CASE("with windows on one side idle power is flat and its drift unknown") {
   REQUIRE(before.why_not.empty());
   CHECK_FALSE(before.drift_w.has_value());
   CHECK(before.power_w(52 * kSecond_ns) == Approx(20));
+  CHECK(before.after_w == Approx(20));
   const IdleBaseline after = idle_baseline(std::span(all).last(2));
   CHECK(after.power_w(0) == Approx(22));
   CHECK(after.stddev_w == Approx(std::sqrt(2.0)));

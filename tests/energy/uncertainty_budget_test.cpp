@@ -92,6 +92,8 @@ TEST_CASE("a unit cut to whole nanojoules is told from one that is exact or no p
   CHECK(truncation_share(rapl("package-0", DomainKind::kPackage, kAmd)) ==
         Approx(5.17e-5).epsilon(0.01));
   CHECK(truncation_share(rapl("package-0/dram", DomainKind::kDram, kServerDram)) == 0);
+  const Domain twelve = rapl("package-0", DomainKind::kPackage, std::uint64_t{12} << 32);
+  CHECK(truncation_share(twelve) == 0);  // 12 uJ are a unit of their own
   Domain corrected = rapl("package-0", DomainKind::kPackage, kAmd);
   corrected.joules_per_count *= 15.2587890625 / 15.258;
   CHECK(truncation_share(corrected) < 1e-9);
