@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,11 @@ struct EnergyDelta {
   // How the source disagreed with another of the same counters when the meter was opened; empty: it
   // did not.
   std::string disagreement;
+  // Standard uncertainties of the total (uncertainty_budget.h), with the sensor's gain and without;
+  // none where nobody knew the meter.
+  std::optional<double> u_abs_j, u_cmp_j;
+  // Power of the idle windows before this one; none where there were none.
+  std::optional<double> idle_w;
 };
 
 class EnergyMeter {

@@ -11,6 +11,7 @@
 #include "engine/thread_pool.h"
 #include "harness/baselines.h"
 #include "harness/error.h"
+#include "harness/idle.h"
 #include "harness/options.h"
 #include "harness/parse_command.h"
 
@@ -32,8 +33,8 @@ struct RawOptions {
   std::vector<std::string> models, prompt, gen, prompt_gen, depth, parallel, batch, ubatch, type_k,
       type_v, threads;
   std::vector<std::string> poll, gpu_layers, flash_attention, mmap;
-  std::string pairs = "5", delay = "0", output = "md", output_err = "none", ternary_bits = "2",
-              head = "stored";
+  std::string pairs = "5", delay = "0", idle, output = "md", output_err = "none",
+              ternary_bits = "2", head = "stored";
   bool no_warmup = false;
 };
 
@@ -71,6 +72,11 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
   app.add_option("-r,--repetitions", raw.pairs, "pairs of repetitions per test [5]")
       ->type_name("N");
   app.add_option("--delay", raw.delay, "seconds of rest before each test [0]")->type_name("N");
+  app.add_option(
+         "--idle", raw.idle,
+         "seconds of idle power before and after the trials where a meter works, 0 for none "
+         "[10; 0 with --quick]")
+      ->type_name("SECONDS");
   app.add_option("-o,--output", raw.output, "md, csv, json, jsonl or sql, on stdout [md]")
       ->type_name("FORMAT");
   app.add_option("--output-err", raw.output_err, "-oe: a second format, on stderr")
@@ -125,6 +131,15 @@ int one_number(const std::string& text, const char* flag, int least) {
   if (values.size() != 1)
     throw Error(fmt::format("{}: expected one number, got \"{}\"", flag, text));
   return values[0];
+}
+
+// One window would not show how idle power scatters, and a window takes a second.
+int idle_seconds(const std::string& text, bool quick) {
+  constexpr int kMostIdle_s = 3600;
+  if (text.empty()) return quick ? 0 : kDefaultIdle_s;
+  const int seconds = one_number(text, "--idle", 0);
+  if (seconds != 1 && seconds <= kMostIdle_s) return seconds;
+  throw Error(fmt::format("--idle: expected 0 or 2 to {} seconds, got {}", kMostIdle_s, seconds));
 }
 
 std::vector<std::string> words(const std::vector<std::string>& texts) {
@@ -277,6 +292,7 @@ std::optional<BenchOptions> parse_bench_options(const std::vector<std::string>& 
   options.pairs = one_number(raw.pairs, "-r", 1);
   options.pairs_given = app.count("--repetitions") > 0;
   options.delay_s = one_number(raw.delay, "--delay", 0);
+  options.idle_s = idle_seconds(raw.idle, options.quick);
   options.tests_given = !raw.prompt.empty() || !raw.gen.empty() || !raw.prompt_gen.empty() ||
                         !raw.depth.empty() || !raw.parallel.empty();
   options.tests = test_cases(raw);

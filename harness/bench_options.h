@@ -36,6 +36,7 @@ struct BenchOptions {
   std::vector<TestCase> tests;
   int pairs = 5;
   int delay_s = 0;
+  int idle_s = 0;  // of idle windows before the trials, and as many after them; 0: none
   bool warmup = true;
   bool progress = false;  // one line per trial where there is no terminal
   bool quick = false;

@@ -31,6 +31,7 @@ json protocol(const BenchOptions& options, const BenchConfiguration& configurati
       {"pairs", options.pairs},
       {"warmup", options.warmup},
       {"delay_s", options.delay_s},
+      {"idle_s", options.idle_s},
       {"quick", options.quick},
       {"threads", configuration.threads},
       {"pinning", pool.pinning()},

@@ -3,6 +3,8 @@
 #include <time.h>
 
 #include <utility>
+#include "energy/platform.h"
+#include "energy/uncertainty_budget.h"
 
 namespace tern::harness {
 
@@ -18,7 +20,7 @@ std::int64_t read_clock(clockid_t id) {
 
 MachineInstruments::MachineInstruments(energy::EnergyMeter& meter,
                                        const std::vector<int>& thread_ids)
-    : meter_(meter), counters_(thread_ids) {}
+    : meter_(meter), counters_(thread_ids), cpu_vendor_(energy::cpu_vendor("/")) {}
 
 std::int64_t MachineInstruments::unix_ns() { return read_clock(CLOCK_REALTIME); }
 std::int64_t MachineInstruments::monotonic_ns() { return read_clock(CLOCK_MONOTONIC_RAW); }
@@ -43,6 +45,12 @@ void MachineInstruments::stop(Trial& trial) {
   trial.counters = counters_.stop();
   for (energy::CounterValue& bytes : dram_.stop()) trial.counters.push_back(std::move(bytes));
   trial.energy = meter_.stop();
+  if (trial.energy.status != energy::Status::kMeasured) return;
+  const energy::UncertaintyBudget budget =
+      energy::window_budget(*meter_.info(), trial.energy, {}, cpu_vendor_);
+  trial.energy.u_abs_j = budget.absolute_j();
+  trial.energy.u_cmp_j = budget.comparative_j();
+  trial.energy.idle_w = idle_w_;
 }
 
 }  // namespace tern::harness

@@ -2,6 +2,7 @@
 // The clocks, the joule meter and the event counters of this machine, for one study.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,11 +25,16 @@ class MachineInstruments final : public Instruments {
   void start() override;
   void stop(Trial& trial) override;
 
+  // Idle power measured before the windows to come; goes into each of them.
+  void set_idle_w(std::optional<double> idle_w) { idle_w_ = idle_w; }
+
  private:
   energy::EnergyMeter& meter_;
   energy::PerfCounters counters_;
   energy::DramCounters dram_;
   std::int64_t cpu_start_ns_ = 0;
+  std::string cpu_vendor_;  // which decides how much the meter is trusted
+  std::optional<double> idle_w_;
 };
 
 }  // namespace tern::harness

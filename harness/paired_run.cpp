@@ -11,10 +11,12 @@
 #include <optional>
 #include <vector>
 
+#include "energy/platform.h"
 #include "engine/thread_pool.h"
 #include "harness/bench_record.h"
 #include "harness/error.h"
 #include "harness/fitness.h"
+#include "harness/idle.h"
 #include "harness/instruments.h"
 #include "harness/options.h"
 #include "harness/progress.h"
@@ -136,6 +138,7 @@ Record run_paired(const BenchOptions& options, const std::string& command) {
 
   Record record = begin_record(options, models, pool, table.name);
   record.document()["protocol"]["command"] = command;
+  record_meter(record, *meter, energy::cpu_vendor("/"));
   store.begin(record);
   Keeper keeper(store, record, instruments, progress);
   Study study({&candidate, &reference},

@@ -153,6 +153,10 @@ energy::EnergyDelta energy_from_json(const json& object) {
   delta.coverage = object.value("coverage", "");
   delta.window_s = object.value("window_s", 0.0);
   delta.updates = object.value("updates", std::int64_t{0});
+  for (const auto& [key, value] :
+       {std::pair("idle_w", &delta.idle_w), {"u_abs", &delta.u_abs_j}, {"u_cmp", &delta.u_cmp_j}}) {
+    if (object.contains(key)) *value = object.at(key).get<double>();
+  }
   if (!object.contains("domains")) return delta;
   for (const auto& [name, fields] : object.at("domains").items()) {
     energy::DomainEnergy domain;
@@ -179,6 +183,11 @@ json to_json(const energy::EnergyDelta& energy) {
   if (measured) {
     object["window_s"] = energy.window_s;
     object["updates"] = energy.updates;
+    for (const auto& [key, value] : {std::pair("idle_w", &energy.idle_w),
+                                     {"u_abs", &energy.u_abs_j},
+                                     {"u_cmp", &energy.u_cmp_j}}) {
+      if (value->has_value()) object[key] = **value;
+    }
   }
   for (const energy::DomainEnergy& domain : energy.domains) {
     json fields = {{"included", domain.included}};

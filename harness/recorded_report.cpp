@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "harness/idle.h"
 #include "harness/phases.h"
 
 namespace tern::harness {
@@ -58,6 +59,8 @@ RunFacts run_facts(const Record& record) {
       }
     }
   }
+  run.idle = recorded_idle(record);
+  run.meter_assumptions = recorded_assumptions(record);
   return run;
 }
 

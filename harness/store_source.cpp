@@ -59,11 +59,11 @@ json comparison_json(const BenchComparison& comparison) {
   json part = {{"first", comparison.first},
                {"second", comparison.second},
                {"tokens_per_s", ratio_json(comparison.speed)}};
-  if (comparison.joules) {
-    part["j_per_token"] = ratio_json(*comparison.joules);
-    part["energy_saved"] = comparison.saving;
+  if (comparison.energy.ratio) {
+    part["j_per_token"] = ratio_json(comparison.energy.ratio->joules);
+    part["energy_saved"] = comparison.energy.ratio->saving();
   } else {
-    part["why_no_j_per_token"] = comparison.why_no_joules;
+    part["why_no_j_per_token"] = comparison.energy.why;
   }
   return part;
 }

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "energy/platform.h"
 #include "engine/error.h"
 #include "engine/thread_pool.h"
 #include "harness/baselines.h"
@@ -22,6 +23,7 @@
 #include "harness/contenders.h"
 #include "harness/error.h"
 #include "harness/fitness.h"
+#include "harness/idle.h"
 #include "harness/instruments.h"
 #include "harness/limits.h"
 #include "harness/machine.h"
@@ -69,6 +71,7 @@ class BenchRun final : StudyListener {
                            const std::vector<Trial>& trials);
   std::vector<PhaseSample> time_phases(const std::vector<std::unique_ptr<EngineSubject>>& subjects,
                                        Instruments& clock);
+  void measure_idle_side(MachineInstruments& instruments, bool before);
   void finish_record(const StudyOutcome& outcome);
   void write_results() const;
   int exit_code() const;
@@ -317,6 +320,8 @@ RunFacts BenchRun::run_facts(const BenchConfiguration& configuration) const {
   run.no_ratio = contenders_.no_baseline;
   run.bf16_kernels = bf16_row_beside(table_);
   run.fitness = recorded_fitness(*record_);
+  run.idle = recorded_idle(*record_);
+  run.meter_assumptions = recorded_assumptions(*record_);
   return run;
 }
 
@@ -333,6 +338,8 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
   record_limits(*record_, limits_.at(configuration.threads),
                 limits_by_threads(configuration.threads));
   record_->document()["environment"]["start"] = start_;
+  record_meter(*record_, *meter_, energy::cpu_vendor("/"));
+  measure_idle_side(instruments, true);
   store_.begin(*record_);
   first_trial_ns_.reset();
   clock_ = &instruments;
@@ -348,6 +355,7 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
                .stop = &interrupted},
               instruments, *this);
   StudyOutcome outcome = study.run();
+  if (outcome.failure.empty()) measure_idle_side(instruments, false);
   if (outcome.failure.empty()) outcome.failure = check_hashes(configuration, outcome.trials);
   std::vector<PhaseSample> phases;
   if (options_.phases && outcome.failure.empty()) {
@@ -367,6 +375,18 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
              outcome.trials);
   add_phases(report_, record_->id(), phases);
   records_.push_back(*record_);
+}
+
+// With the models loaded, whose memory is refreshed all the while. Where nothing can meter it,
+// nobody waits.
+void BenchRun::measure_idle_side(MachineInstruments& instruments, bool before) {
+  if (options_.idle_s == 0 || !meter_->usable() || interrupted.load()) return;
+  progress_.phase(fmt::format("measuring idle power for {} s", options_.idle_s));
+  pool_->park();
+  instruments.set_idle_w(std::nullopt);
+  const auto windows = measure_idle(instruments, options_.idle_s, before, &interrupted);
+  record_idle(*record_, windows);
+  if (before) instruments.set_idle_w(idle_power_w(windows));
 }
 
 // Not a trial: looking at the clock in every phase must not touch what is measured.

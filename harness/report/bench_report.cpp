@@ -12,20 +12,6 @@ constexpr const char* kNoPair = "no pair was finished";
 
 double seconds(const Trial& trial) { return static_cast<double>(trial.elapsed_ns) * 1e-9; }
 double speed(const Trial& trial) { return static_cast<double>(trial.tokens) / seconds(trial); }
-double joules_per_token(const Trial& trial) {
-  return trial.energy.total_joules / static_cast<double>(trial.tokens);
-}
-
-// Zero joules is a counter that did not move: there is nothing to divide by.
-bool has_energy(const Trial& trial) {
-  return trial.energy.status != energy::Status::kNotMeasured && trial.energy.total_joules > 0;
-}
-
-std::string why_no_energy(const Trial& trial) {
-  if (trial.energy.status == energy::Status::kNotMeasured) return trial.energy.why;
-  return fmt::format("{} counted no joules in the {:.3f} s of {}", trial.energy.source,
-                     seconds(trial), trial.test);
-}
 
 std::vector<const Trial*> select(const std::vector<Trial>& trials, const std::string& subject,
                                  const std::string& test) {
@@ -34,33 +20,6 @@ std::vector<const Trial*> select(const std::vector<Trial>& trials, const std::st
     if (trial.subject == subject && trial.test == test) chosen.push_back(&trial);
   }
   return chosen;
-}
-
-EnergyFigures energy_figures(const std::vector<const Trial*>& trials) {
-  EnergyFigures figures;
-  double joules = 0, window_s = 0;
-  std::int64_t tokens = 0;
-  for (const Trial* trial : trials) {
-    if (!has_energy(*trial)) {
-      if (figures.why.empty()) figures.why = why_no_energy(*trial);
-      continue;
-    }
-    // One attributed trial makes the figure attributed.
-    if (figures.trials == 0 || trial->energy.status == energy::Status::kAttributed) {
-      figures.status = trial->energy.status;
-    }
-    figures.source = trial->energy.source;
-    figures.coverage = trial->energy.coverage;
-    joules += trial->energy.total_joules;
-    window_s += trial->energy.window_s > 0 ? trial->energy.window_s : seconds(*trial);
-    tokens += trial->tokens;
-    ++figures.trials;
-  }
-  if (figures.trials == 0) return figures;
-  figures.j_per_token = joules / static_cast<double>(tokens);
-  figures.tokens_per_j = static_cast<double>(tokens) / joules;
-  figures.watts = joules / window_s;
-  return figures;
 }
 
 BenchRow make_row(const RunFacts& run, const SubjectFacts& subject, const TestCase& test,
@@ -97,7 +56,7 @@ BenchRow make_row(const RunFacts& run, const SubjectFacts& subject, const TestCa
     row.roofline_share = row.bytes_per_s / run.limits.read_bytes_per_s;
   }
   row.roofline = roofline(run.limits, work);
-  row.energy = energy_figures(trials);
+  row.energy = energy_figures(trials, run.idle);
   row.tokens = work.tokens;
   row.seconds = work.seconds;
   std::vector<std::vector<energy::CounterValue>> windows;
@@ -131,35 +90,6 @@ std::vector<double> values(const std::vector<const Trial*>& trials, F&& f) {
   return result;
 }
 
-// Only a meter's joules are compared: attributed energy is somebody's share, not a measurement.
-void compare_energy(BenchComparison& comparison, const Pairs& pairs) {
-  Pairs metered;
-  for (std::size_t i = 0; i < pairs.first.size(); ++i) {
-    bool both = true;
-    for (const Trial* trial : {pairs.first[i], pairs.second[i]}) {
-      const bool measured = has_energy(*trial) && trial->energy.status == energy::Status::kMeasured;
-      if (!measured && comparison.why_no_joules.empty()) {
-        comparison.why_no_joules = has_energy(*trial) ? "the energy is attributed by " +
-                                                            trial->energy.source + ", not measured"
-                                                      : why_no_energy(*trial);
-      }
-      both = both && measured;
-    }
-    if (!both) continue;
-    metered.first.push_back(pairs.first[i]);
-    metered.second.push_back(pairs.second[i]);
-  }
-  if (metered.first.empty()) return;
-  comparison.joules = paired_ratio(values(metered.first, joules_per_token),
-                                   values(metered.second, joules_per_token));
-  // The identity R = (P_a/P_b)/S holds over the same pairs, so the speed ratio is taken over them
-  // again.
-  const PairedRatio speeds =
-      paired_ratio(values(metered.first, speed), values(metered.second, speed));
-  comparison.power_ratio = comparison.joules->value * speeds.value;
-  comparison.saving = 1 - comparison.power_ratio / speeds.value;
-}
-
 BenchComparison make_comparison(const RunFacts& run, const SubjectFacts& first,
                                 const SubjectFacts& second, const TestCase& test,
                                 const Pairs& pairs) {
@@ -171,13 +101,16 @@ BenchComparison make_comparison(const RunFacts& run, const SubjectFacts& first,
   comparison.second = second.name;
   comparison.second_model = second.description;
   comparison.speed = paired_ratio(values(pairs.first, speed), values(pairs.second, speed));
-  compare_energy(comparison, pairs);
+  comparison.energy = compare_energy(pairs.first, pairs.second);
   return comparison;
 }
 
 // ratios: of the first subject over each of the others, in their order.
 void set_ratios(BenchRow& row, const std::vector<RatioTo>& ratios) {
-  if (!ratios.empty()) row.ratio = ratios.front().value;
+  if (!ratios.empty()) {
+    row.ratio = ratios.front().value;
+    row.energy_ratio = ratios.front().energy;
+  }
   if (!row.ratio.has_value()) {
     row.why_no_ratio = row.run.no_ratio.empty() ? kNoPair : row.run.no_ratio;
   }
@@ -197,11 +130,12 @@ void add_trials(BenchReport& report, const RunFacts& run, const std::vector<Subj
     for (std::size_t s = 1; s < subjects.size(); ++s) {
       const Pairs pairs = match(chosen[0], chosen[s]);
       if (pairs.first.empty()) {
-        ratios.push_back({subjects[s].name, std::nullopt, kNoPair});
+        ratios.push_back({subjects[s].name, std::nullopt, kNoPair, {}});
         continue;
       }
       report.comparisons.push_back(make_comparison(run, subjects[0], subjects[s], test, pairs));
-      ratios.push_back({subjects[s].name, report.comparisons.back().speed, ""});
+      const BenchComparison& made = report.comparisons.back();
+      ratios.push_back({subjects[s].name, made.speed, "", made.energy});
     }
     for (std::size_t s = 0; s < subjects.size(); ++s) {
       if (chosen[s].empty()) continue;

@@ -11,6 +11,7 @@
 #include "energy/counter_figures.h"
 #include "harness/fitness.h"
 #include "harness/phases.h"
+#include "harness/report/energy_figures.h"
 #include "harness/roofline.h"
 #include "harness/statistics.h"
 #include "harness/subject.h"
@@ -51,14 +52,8 @@ struct RunFacts {
   // the record does not say.
   std::string bf16_kernels;
   RecordedFitness fitness;
-};
-
-// Derived from those trials whose energy was measured.
-struct EnergyFigures {
-  energy::Status status = energy::Status::kNotMeasured;
-  std::string why, source, coverage;
-  int trials = 0;  // with energy
-  double j_per_token = 0, watts = 0, tokens_per_j = 0;
+  std::optional<energy::IdleBaseline> idle;    // where idle power was measured
+  std::vector<std::string> meter_assumptions;  // what the uncertainties take on faith
 };
 
 // The first subject's speed over that of `subject`; without a value `why` says why.
@@ -66,6 +61,7 @@ struct RatioTo {
   std::string subject;
   std::optional<PairedRatio> value;
   std::string why;
+  EnergyComparison energy;
 };
 
 struct BenchRow {
@@ -87,10 +83,11 @@ struct BenchRow {
   double tokens = 0;   // of all trials, for counts per token
   double seconds = 0;  // likewise
   std::string logits_hash;
-  std::optional<PhaseSample> phases;  // of the extra pass, where one was asked for
+  std::optional<PhaseSample> phases;        // of the extra pass, where one was asked for
   // On rows of the first subject, over the second one; without a value, why_no_ratio says why.
   std::optional<PairedRatio> ratio;
   std::string why_no_ratio;
+  EnergyComparison energy_ratio;  // the same of joules
   // There too, over each of the others. Empty where there are fewer than two.
   std::vector<RatioTo> ratios;
 };
@@ -103,11 +100,7 @@ struct BenchComparison {
   std::string first, second;
   std::string second_model;  // its description
   PairedRatio speed;         // ratio of tokens per second
-  std::optional<PairedRatio>
-      joules;  // ratio of joules per token, over pairs measured on both sides
-  std::string why_no_joules;
-  double power_ratio = 0;  // meaningful with joules
-  double saving = 0;       // 1 - power_ratio / speed: the share of energy saved
+  EnergyComparison energy;
 };
 
 struct BenchReport {

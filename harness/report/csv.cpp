@@ -60,12 +60,16 @@ class CsvWriter final : public ReportWriter {
  public:
   void write(const BenchReport& report, std::ostream& out) const override {
     const std::vector<std::string> baselines = further_baselines(report);
+    const bool energy = has_energy_fields(report);
     bool header = true;
     for (const BenchRow& row : report.rows) {
       std::vector<Field> fields = llama_bench_fields(row);
       for (Field& field : tern_fields(row)) fields.push_back(std::move(field));
       for (const std::string& baseline : baselines) {
         for (Field& field : further_fields(row, baseline)) fields.push_back(std::move(field));
+      }
+      if (energy) {
+        for (Field& field : energy_fields(row)) fields.push_back(std::move(field));
       }
       std::string names, cells;
       for (const Field& field : fields) {

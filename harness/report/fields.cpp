@@ -2,8 +2,11 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
+
+#include "harness/report/energy_table.h"
 
 namespace tern::harness {
 
@@ -112,6 +115,49 @@ std::vector<Field> tern_fields(const BenchRow& row) {
   };
   for (Field& field : ratio_fields(row.ratio, row.why_no_ratio)) fields.push_back(std::move(field));
   return fields;
+}
+
+bool has_energy_fields(const BenchReport& report) {
+  return std::any_of(report.rows.begin(), report.rows.end(), [](const BenchRow& row) {
+    return row.energy.status == energy::Status::kMeasured;
+  });
+}
+
+std::vector<Field> energy_fields(const BenchRow& row) {
+  const EnergyFigures& energy = row.energy;
+  const bool measured = energy.status == energy::Status::kMeasured;
+  const MeterUncertainty u = energy.u.value_or(MeterUncertainty{});
+  const bool u_known = measured && energy.u.has_value();
+  const bool idle = measured && energy.dynamic.has_value();
+  const DynamicFigures dynamic = energy.dynamic.value_or(DynamicFigures{});
+  const bool ratio_known = row.energy_ratio.ratio.has_value();
+  const EnergyRatio ratio = row.energy_ratio.ratio.value_or(EnergyRatio{});
+  const bool interval = ratio_known && ratio.joules.has_interval;
+  return {
+      {"tern_phase", phase_name(row.test)},
+      {"tern_energy_coverage", measured ? energy.coverage : std::string()},
+      figure("tern_edp_js", when(measured, energy.edp_js)),
+      figure("tern_u_abs_j_per_token", when(u_known, u.absolute)),
+      figure("tern_u_cmp_j_per_token", when(u_known, u.comparative)),
+      figure("tern_idle_w", when(idle, dynamic.idle_w)),
+      figure("tern_dynamic_j_per_token",
+             when(idle && !dynamic.below_resolution, dynamic.j_per_token)),
+      figure("tern_dynamic_u_abs", when(idle, dynamic.u.absolute)),
+      figure("tern_dynamic_u_cmp", when(idle, dynamic.u.comparative)),
+      {"tern_dynamic_why",
+       dynamic.below_resolution ? std::string("below resolution") : energy.why_no_dynamic},
+      figure("tern_energy_ratio", when(ratio_known, ratio.joules.value)),
+      figure("tern_energy_ratio_low", when(interval, ratio.joules.low)),
+      figure("tern_energy_ratio_high", when(interval, ratio.joules.high)),
+      figure("tern_saving", when(ratio_known, ratio.saving())),
+      figure("tern_saving_low", when(interval, 1 - ratio.joules.high)),
+      figure("tern_saving_high", when(interval, 1 - ratio.joules.low)),
+      figure("tern_power_ratio", when(ratio_known, ratio.power.value)),
+      figure("tern_power_ratio_low", when(interval, ratio.power.low)),
+      figure("tern_power_ratio_high", when(interval, ratio.power.high)),
+      {"tern_energy_ratio_why",
+       row.energy_ratio.unequal_coverage ? row.energy_ratio.why : std::string()},
+  };
 }
 
 }  // namespace tern::harness

@@ -26,6 +26,13 @@ std::vector<Field> tern_fields(const BenchRow& row);
 // A ratio as ours have it: tern_ratio, _low, _high, _pairs, _why.
 std::vector<Field> ratio_fields(const std::optional<PairedRatio>& ratio, const std::string& why);
 
+// Whether a report has joules to show in full; else formats leave the fields below out.
+bool has_energy_fields(const BenchReport& report);
+
+// Joules of a row in full: EDP, uncertainties, dynamic energy, and the ratio of joules with its
+// saving.
+std::vector<Field> energy_fields(const BenchRow& row);
+
 std::string utc_time(std::int64_t unix_ns);  // RFC 3339, "2026-11-23T03:17:50Z"
 
 }  // namespace tern::harness

@@ -2,6 +2,7 @@
 #include <ostream>
 
 #include "harness/record.h"
+#include "harness/report/energy_table.h"
 #include "harness/report/fields.h"
 #include "harness/report/writer.h"
 
@@ -11,7 +12,23 @@ namespace {
 
 using Json = nlohmann::ordered_json;  // llama-bench's order of fields
 
-Json energy_json(const EnergyFigures& energy) {
+// Beside the total only.
+Json dynamic_json(const EnergyFigures& energy) {
+  if (!energy.dynamic) return {{"why", energy.why_no_dynamic}};
+  const DynamicFigures& dynamic = *energy.dynamic;
+  Json json = {{"idle_w", dynamic.idle_w}};
+  if (dynamic.below_resolution) {
+    json["why"] = "below resolution: smaller than three of its absolute uncertainties";
+  } else {
+    json["j_per_token"] = dynamic.j_per_token;
+  }
+  json["u_abs"] = dynamic.u.absolute;
+  json["u_cmp"] = dynamic.u.comparative;
+  return json;
+}
+
+Json energy_json(const BenchRow& row) {
+  const EnergyFigures& energy = row.energy;
   Json json;
   json["status"] = energy::name(energy.status);
   if (!energy.why.empty()) json["why"] = energy.why;
@@ -22,6 +39,14 @@ Json energy_json(const EnergyFigures& energy) {
   json["j_per_token"] = energy.j_per_token;
   json["w"] = energy.watts;
   json["tokens_per_j"] = energy.tokens_per_j;
+  json["edp_js"] = energy.edp_js;
+  json["phase"] = phase_name(row.test);
+  if (energy.u) {
+    json["u_abs"] = energy.u->absolute;
+    json["u_cmp"] = energy.u->comparative;
+    if (!row.run.meter_assumptions.empty()) json["u_assumes"] = row.run.meter_assumptions;
+  }
+  if (row.run.idle) json["dynamic"] = dynamic_json(energy);
   return json;
 }
 
@@ -66,15 +91,40 @@ void add_ratio(Json& json, const std::optional<PairedRatio>& ratio, const std::s
   json["pairs"] = ratio->pairs;
 }
 
+// Nothing where no joules were measured: "energy" has the reason.
+void add_energy_ratio(Json& json, const EnergyComparison& energy) {
+  if (energy.unequal_coverage) json["energy_ratio_to_baseline"] = {{"why", energy.why}};
+  if (!energy.ratio) return;
+  const EnergyRatio& ratio = *energy.ratio;
+  Json part = Json::object();
+  add_ratio(part, ratio.joules, "");
+  part["saving"] = ratio.saving();
+  if (ratio.joules.has_interval) {
+    part["saving_low"] = 1 - ratio.joules.high;
+    part["saving_high"] = 1 - ratio.joules.low;
+  }
+  part["identity"] = "saving = 1 - power_ratio / speed_ratio";
+  part["power_ratio"] = ratio.power.value;
+  if (ratio.power.has_interval) {
+    part["power_ratio_low"] = ratio.power.low;
+    part["power_ratio_high"] = ratio.power.high;
+  }
+  part["speed_ratio"] = ratio.speed.value;
+  part["only_speedup"] = ratio.only_speedup();
+  json["energy_ratio_to_baseline"] = std::move(part);
+}
+
 // ratio_to_baseline is the ratio to the first baseline, whatever others there are.
 void add_ratios(Json& json, const BenchRow& row) {
   if (row.ratio.has_value() || !row.why_no_ratio.empty()) {
     json["ratio_to_baseline"] = Json::object();
     add_ratio(json["ratio_to_baseline"], row.ratio, row.why_no_ratio);
   }
+  add_energy_ratio(json, row.energy_ratio);
   for (const RatioTo& ratio : row.ratios) {
     Json entry = {{"subject", ratio.subject}};
     add_ratio(entry, ratio.value, ratio.why);
+    add_energy_ratio(entry, ratio.energy);
     json["ratios_to_baselines"].push_back(std::move(entry));
   }
 }
@@ -135,7 +185,7 @@ Json tern_json(const BenchRow& row) {
     json["skip_zeros"]["up_rows_read"] = row.subject.up_rows_read;
     json["skip_zeros"]["down_columns_read"] = row.subject.down_columns_read;
   }
-  json["energy"] = energy_json(row.energy);
+  json["energy"] = energy_json(row);
   if (!row.counters.empty()) json["counters"] = counters_json(row);
   if (row.run.fitness.judged) json["environment"] = fitness_json(row.run.fitness);
   if (row.cpu_ns_per_token.has_value()) json["cpu_ms_per_token"] = *row.cpu_ns_per_token * 1e-6;

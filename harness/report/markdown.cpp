@@ -6,6 +6,7 @@
 
 #include "harness/bench_options.h"
 #include "harness/report/counter_table.h"
+#include "harness/report/energy_table.h"
 #include "harness/report/phase_table.h"
 #include "harness/report/roofline_table.h"
 #include "harness/report/subject_notes.h"
@@ -104,6 +105,16 @@ std::string interval(const PairedRatio& ratio) {
   return ratio.has_interval ? bound(ratio.low) + " to " + bound(ratio.high) : "n/m: one pair";
 }
 
+// "72.2 % (70.1 to 74.0) = 1 - 0.833 / 3.000", the interval being that of the ratio of joules.
+std::string saving(const EnergyRatio& ratio) {
+  const std::string range = ratio.joules.has_interval
+                                ? fmt::format(" ({:.1f} to {:.1f})", 100 * (1 - ratio.joules.high),
+                                              100 * (1 - ratio.joules.low))
+                                : "";
+  return fmt::format("{:.1f} %{} = 1 - {:.3f} / {:.3f}", 100 * ratio.saving(), range,
+                     ratio.power.value, ratio.speed.value);
+}
+
 void add_once(std::vector<std::string>& lines, std::string line) {
   if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
 }
@@ -130,10 +141,10 @@ void write_comparisons(const std::vector<BenchComparison>& comparisons, std::ost
                                       fmt::format("{:.3f}", c.speed.value), interval(c.speed),
                                       fmt::format("{}", c.speed.pairs)};
     if (models) cells.insert(cells.begin(), c.model);
-    if (c.joules.has_value()) {
-      cells.insert(cells.end(), {fmt::format("{:.3f}", c.joules->value), interval(*c.joules),
-                                 fmt::format("{:.1f} % = 1 - {:.3f} / {:.3f}", c.saving * 100,
-                                             c.power_ratio, c.power_ratio / c.joules->value)});
+    if (c.energy.ratio) {
+      const PairedRatio& joules = c.energy.ratio->joules;
+      cells.insert(cells.end(), {fmt::format("{:.3f}", joules.value), interval(joules),
+                                 saving(*c.energy.ratio)});
     } else {
       cells.insert(cells.end(), {kNotMeasured, kNotMeasured, kNotMeasured});
     }
@@ -177,6 +188,9 @@ std::vector<std::string> footnotes(const BenchReport& report) {
       if (!energy.why.empty())
         add_once(lines, "energy: not measured in some repetitions: " + energy.why);
     }
+  }
+  for (std::string& note : energy_ratio_notes(report.comparisons)) {
+    add_once(lines, std::move(note));
   }
   for (const BenchRow& row : report.rows) {
     if (!row.why_no_ratio.empty()) add_once(lines, "ratio: not measured: " + row.why_no_ratio);
@@ -237,6 +251,7 @@ class MarkdownWriter final : public ReportWriter {
     if (report.rows.empty()) return;
     write_rows(report.rows, out);
     write_baselines(report.comparisons, out);
+    write_energy(report.rows, out);
     write_sweeps(report.rows, out);
     write_roofline(report.rows, out);
     write_phases(report.rows, out);

@@ -61,6 +61,13 @@ void create_ratios(const BenchReport& report, std::ostream& out) {
   create(out, "tern_ratio", "  llama_bench_rowid INTEGER,\n", ratio_row(first->ratios.front()));
 }
 
+// A table of its own, so that one made by an earlier version of tern_bench still fits.
+void insert_energy(const BenchRow& row, std::ostream& out) {
+  out << "INSERT INTO tern_energy VALUES ((SELECT max(rowid) FROM llama_bench)";
+  for (const Field& field : energy_fields(row)) out << ", " << literal(field);
+  out << ");\n";
+}
+
 void insert_ratios(const BenchRow& row, std::ostream& out) {
   for (const RatioTo& ratio : row.ratios) {
     out << "INSERT INTO tern_ratio VALUES ((SELECT max(rowid) FROM llama_bench)";
@@ -79,6 +86,11 @@ class SqlWriter final : public ReportWriter {
     create(out, "tern_bench", "  llama_bench_rowid INTEGER PRIMARY KEY,\n",
            tern_fields(report.rows.front()));
     create_ratios(report, out);
+    const bool energy = has_energy_fields(report);
+    if (energy) {
+      create(out, "tern_energy", "  llama_bench_rowid INTEGER PRIMARY KEY,\n",
+             energy_fields(report.rows.front()));
+    }
     for (const BenchRow& row : report.rows) {
       std::string names, values;
       for (const Field& field : llama_bench_fields(row)) {
@@ -91,6 +103,7 @@ class SqlWriter final : public ReportWriter {
       for (const Field& field : tern_fields(row)) out << ", " << literal(field);
       out << ");\n";
       insert_ratios(row, out);
+      if (energy) insert_energy(row, out);
     }
   }
 };

@@ -23,7 +23,8 @@ class Bench(TernTest):
         self.db = self.path("t.db")
 
     def bench(self, *args):
-        return self.run_ok("bench", *args, "--db", self.db)
+        # Nobody waits for idle windows here, where there is a meter.
+        return self.run_ok("bench", *args, "--idle", "0", "--db", self.db)
 
     def records(self):
         return [json.loads(line) for line in self.run_ok("store", "export", "--db", self.db).splitlines()]
@@ -410,6 +411,16 @@ class Bench(TernTest):
         for part in ("pp128", "tg32", "ternary / baseline t/s", "95 % interval", "logits hash:", "build: "):
             self.assertIn(part, text)
 
+    def test_idle_power_is_not_waited_for_without_a_meter(self):
+        machine = json.loads(self.run_ok("machine", "-o", "json"))
+        if any(meter["usable"] for meter in machine["meters"]):
+            self.skipTest("this machine has a meter")
+        self.run_ok("bench", *TINY, "--idle", "3600", "--db", self.db)
+        record = self.records()[0]
+        self.assert_valid(record)
+        self.assertNotIn("idle", record)
+        self.assertNotIn("meter", record)
+
     def test_required_energy(self):
         meters = json.loads(self.run_ok("machine", "-o", "json"))["meters"]
         usable = any(meter["usable"] for meter in meters)
@@ -451,7 +462,7 @@ class Bench(TernTest):
         """A run of hours, after its third trial has begun."""
         process = subprocess.Popen(
             command("TERN_BINARY", "bench", "-m", "synth:tiny", "-p", "64", "-n", "0", "-r", "1000000", "--progress",
-                    *args, "--db", self.db),
+                    "--idle", "0", *args, "--db", self.db),
             env={**os.environ, **self.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for line in process.stderr:
             if line.startswith("tern bench: 3/"):

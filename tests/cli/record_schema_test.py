@@ -40,6 +40,17 @@ class Schema(TernTest):
         statuses = {trial["energy"]["status"] for trial in self.golden["trials"]}
         self.assertEqual(statuses, {"measured", "attributed", "not_measured"})
 
+    def test_the_golden_record_of_joules_in_full(self):
+        record = read("tests/golden/record_energy_v1.json")
+        self.assert_valid(record)
+        for change in (lambda r: r["idle"][0].pop("when"),
+                       lambda r: r["idle"][0]["energy"].pop("coverage"),
+                       lambda r: r["trials"][0]["energy"].update(u_abs=-1),
+                       lambda r: r["meter"].update(assumptions=[""])):
+            broken = copy.deepcopy(record)
+            change(broken)
+            self.assertFalse(self.validator.is_valid(broken))
+
     def test_the_golden_record_after_the_store(self):
         golden = os.path.join(SOURCE, "tests/golden/record_v1.json")
         db = self.path("t.db")

@@ -147,6 +147,16 @@ TEST_CASE("bench refuses bad values in one sentence that names the flag") {
   CHECK_THAT(error_of({}, false), Contains("-m"));
 }
 
+TEST_CASE("idle power is measured for ten seconds a side, and not in a quick look") {
+  CHECK(parse({}).idle_s == 10);
+  CHECK(parse({"--quick"}).idle_s == 0);
+  CHECK(parse({"--quick", "--idle", "4"}).idle_s == 4);
+  CHECK(parse({"--idle", "0"}).idle_s == 0);
+  CHECK_THAT(error_of({"--idle", "1"}), Contains("--idle: expected 0 or 2 to 3600 seconds, got 1"));
+  CHECK_THAT(error_of({"--idle", "3601"}), Contains("got 3601"));
+  CHECK_THAT(error_of({"--idle", "-3"}), Contains("--idle"));
+}
+
 TEST_CASE("bench accepts what asks for nothing") {
   CHECK_NOTHROW(parse({"-ngl", "0"}));
   CHECK_NOTHROW(parse({"-fa", "0", "-mmp", "1"}));

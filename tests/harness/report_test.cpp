@@ -173,13 +173,13 @@ TEST_CASE("the comparison is paired, and its energy obeys the identity") {
   CHECK(decode.speed.value == Approx(3));
   CHECK(decode.speed.low == Approx(3));  // every pair agrees, though the repetitions do not
   CHECK(decode.speed.pairs == 3);
-  CHECK(decode.joules.value().value == Approx(50.0 / 60 / 3));
-  CHECK(decode.power_ratio == Approx(50.0 / 60));
-  CHECK(decode.saving == Approx(1 - 50.0 / 60 / 3));
+  CHECK(decode.energy.ratio.value().joules.value == Approx(50.0 / 60 / 3));
+  CHECK(decode.energy.ratio->power.value == Approx(50.0 / 60));
+  CHECK(decode.energy.ratio->saving() == Approx(1 - 50.0 / 60 / 3));
   const BenchComparison& prompt = report.comparisons[0];
   CHECK(prompt.speed.value == Approx(std::sqrt(2.0)));
-  CHECK_FALSE(prompt.joules.has_value());
-  CHECK(prompt.why_no_joules == "no powercap zone under /sys/class/powercap");
+  CHECK_FALSE(prompt.energy.ratio.has_value());
+  CHECK(prompt.energy.why == "no powercap zone under /sys/class/powercap");
 }
 
 TEST_CASE("a pair with one unmeasured side gives no joules, and says why") {
@@ -189,7 +189,7 @@ TEST_CASE("a pair with one unmeasured side gives no joules, and says why") {
   }
   BenchReport report;
   add_trials(report, run_facts(), kBoth, {kDecode}, trials);
-  CHECK(report.comparisons[0].joules.value().pairs == 2);
+  CHECK(report.comparisons[0].energy.ratio.value().joules.pairs == 2);
   CHECK(report.rows[0].energy.trials == 3);
   CHECK(report.rows[1].energy.trials == 2);
   CHECK(report.rows[1].energy.why == "no powercap zone under /sys/class/powercap");
@@ -203,8 +203,8 @@ TEST_CASE("attributed energy and a counter that stood still are not measurements
   }
   BenchReport report;
   add_trials(report, run_facts(), kBoth, {kDecode}, trials);
-  CHECK_FALSE(report.comparisons[0].joules.has_value());
-  CHECK_THAT(report.comparisons[0].why_no_joules, Contains("attributed"));
+  CHECK_FALSE(report.comparisons[0].energy.ratio.has_value());
+  CHECK_THAT(report.comparisons[0].energy.why, Contains("attributed"));
   CHECK_THAT(written(OutputFormat::kMarkdown, report),
              Contains("n/m") && Contains("only attributes a share"));
 
