@@ -101,6 +101,8 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
                "measure the machine's limits by thread count and show where each test sits");
   app.add_flag("--phases", options.phases,
                "say where a token's time goes, from one extra pass of each test");
+  app.add_flag("--estimate", options.estimate,
+               "add what the papers' models of operations and bytes give; no measurement");
   app.add_flag("--require-energy", options.require_energy,
                "fail (exit 6) when energy is not measured");
   app.add_flag("--strict", options.strict,

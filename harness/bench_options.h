@@ -48,6 +48,7 @@ struct BenchOptions {
   bool require_energy = false;
   bool roofline = false;          // limits by thread count, and where each test sits
   bool phases = false;            // an extra pass per test that says where the time goes
+  bool estimate = false;          // the papers' model of energy, apart from what is measured
   std::string kernels;            // empty: the best row
   engine::ModelOptions model;     // of all models
   std::string baseline = "auto";  // names of twins, "none" or a model: see baselines.h

@@ -23,6 +23,7 @@
 #include "harness/contenders.h"
 #include "harness/error.h"
 #include "harness/fitness.h"
+#include "harness/estimate.h"
 #include "harness/idle.h"
 #include "harness/instruments.h"
 #include "harness/limits.h"
@@ -72,6 +73,8 @@ class BenchRun final : StudyListener {
   std::vector<PhaseSample> time_phases(const std::vector<std::unique_ptr<EngineSubject>>& subjects,
                                        Instruments& clock);
   void measure_idle_side(MachineInstruments& instruments, bool before);
+  std::vector<Estimate> make_estimates(
+      const std::vector<std::unique_ptr<EngineSubject>>& subjects) const;
   void finish_record(const StudyOutcome& outcome);
   void write_results() const;
   int exit_code() const;
@@ -369,11 +372,17 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
   for (std::size_t i = 0; i < subjects.size(); ++i) {
     if (const auto counts = subjects[i]->skip_counts()) record_skipping(*record_, i, *counts);
   }
+  std::vector<Estimate> estimates;
+  if (options_.estimate) {
+    estimates = make_estimates(subjects);
+    record_estimates(*record_, estimates);
+  }
   finish_record(outcome);
 
   add_trials(report_, run_facts(configuration), subject_facts(*record_), options_.tests,
              outcome.trials);
   add_phases(report_, record_->id(), phases);
+  add_estimates(report_, record_->id(), estimates);
   records_.push_back(*record_);
 }
 
@@ -387,6 +396,20 @@ void BenchRun::measure_idle_side(MachineInstruments& instruments, bool before) {
   const auto windows = measure_idle(instruments, options_.idle_s, before, &interrupted);
   record_idle(*record_, windows);
   if (before) instruments.set_idle_w(idle_power_w(windows));
+}
+
+// From shapes; no trial and no meter has a part in it.
+std::vector<Estimate> BenchRun::make_estimates(
+    const std::vector<std::unique_ptr<EngineSubject>>& subjects) const {
+  std::vector<Estimate> estimates;
+  const std::vector<RecordedSubject> recorded = recorded_subjects();
+  for (const TestCase& test : options_.tests) {
+    for (std::size_t i = 0; i < subjects.size(); ++i) {
+      estimates.push_back(estimate_test(*recorded[i].model, recorded[i].name, test,
+                                        subjects[i]->bytes_moved(test)));
+    }
+  }
+  return estimates;
 }
 
 // Not a trial: looking at the clock in every phase must not touch what is measured.

@@ -156,4 +156,15 @@ void add_phases(BenchReport& report, const std::string& record_id,
   }
 }
 
+void add_estimates(BenchReport& report, const std::string& record_id,
+                   const std::vector<Estimate>& estimates) {
+  for (BenchRow& row : report.rows) {
+    if (row.run.record_id != record_id) continue;
+    for (const Estimate& estimate : estimates) {
+      const bool mine = estimate.subject == row.subject.name && estimate.test == row.test.name();
+      if (mine) row.energy_estimate = estimate;
+    }
+  }
+}
+
 }  // namespace tern::harness

@@ -10,6 +10,7 @@
 
 #include "energy/counter_figures.h"
 #include "harness/fitness.h"
+#include "harness/estimate.h"
 #include "harness/phases.h"
 #include "harness/report/energy_figures.h"
 #include "harness/roofline.h"
@@ -84,6 +85,7 @@ struct BenchRow {
   double seconds = 0;  // likewise
   std::string logits_hash;
   std::optional<PhaseSample> phases;        // of the extra pass, where one was asked for
+  std::optional<Estimate> energy_estimate;  // where one was asked for; no measurement
   // On rows of the first subject, over the second one; without a value, why_no_ratio says why.
   std::optional<PairedRatio> ratio;
   std::string why_no_ratio;
@@ -117,5 +119,9 @@ void add_trials(BenchReport& report, const RunFacts& run, const std::vector<Subj
 // Gives the rows of one record their phases.
 void add_phases(BenchReport& report, const std::string& record_id,
                 const std::vector<PhaseSample>& samples);
+
+// The same with estimates.
+void add_estimates(BenchReport& report, const std::string& record_id,
+                   const std::vector<Estimate>& estimates);
 
 }  // namespace tern::harness

@@ -172,6 +172,20 @@ Json roofline_json(const BenchRow& row) {
   return json;
 }
 
+// Never beside the figures of "energy".
+Json estimate_json(const Estimate& estimate) {
+  const double per_token = 1 / static_cast<double>(estimate.tokens);
+  Json json = {{"bytes_j_per_token", estimate.bytes_j * per_token}};
+  if (estimate.why_no_arithmetic.empty()) {
+    json["linear_j_per_token"] = estimate.arithmetic.linear_j * per_token;
+    json["attention_j_per_token"] = estimate.arithmetic.attention_j * per_token;
+  } else {
+    json["why_no_arithmetic"] = estimate.why_no_arithmetic;
+  }
+  json["caveats"] = estimate_caveats();
+  return json;
+}
+
 Json tern_json(const BenchRow& row) {
   Json json;
   json["schema"] = kRecordSchema;
@@ -197,6 +211,7 @@ Json tern_json(const BenchRow& row) {
   json["logits_hash"] = row.logits_hash;
   if (row.phases.has_value()) json["phases"] = phases_json(*row.phases);
   add_ratios(json, row);
+  if (row.energy_estimate) json["estimate"] = estimate_json(*row.energy_estimate);
   return json;
 }
 

@@ -7,6 +7,7 @@
 #include "harness/bench_options.h"
 #include "harness/report/counter_table.h"
 #include "harness/report/energy_table.h"
+#include "harness/report/estimate_table.h"
 #include "harness/report/phase_table.h"
 #include "harness/report/roofline_table.h"
 #include "harness/report/subject_notes.h"
@@ -256,6 +257,7 @@ class MarkdownWriter final : public ReportWriter {
     write_roofline(report.rows, out);
     write_phases(report.rows, out);
     write_counters(report.rows, out);
+    write_estimates(report.rows, out);
     out << '\n';
     for (const std::string& line : footnotes(report)) out << line << '\n';
     const RunFacts& run = report.rows.front().run;

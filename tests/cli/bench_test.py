@@ -411,6 +411,31 @@ class Bench(TernTest):
         for part in ("pp128", "tg32", "ternary / baseline t/s", "95 % interval", "logits hash:", "build: "):
             self.assertIn(part, text)
 
+    def test_an_estimate_stands_apart(self):
+        rows = json.loads(self.bench(*TINY, "--estimate", "-o", "json"))
+        for row in rows:
+            estimate = row["tern"]["estimate"]
+            self.assertGreater(estimate["bytes_j_per_token"], 0)
+            self.assertGreater(estimate["linear_j_per_token"], 0)
+            self.assertTrue(estimate["caveats"])
+            if row["tern"]["energy"]["status"] == "not_measured":
+                self.assertEqual(set(row["tern"]["energy"]), {"status", "why"})
+        record = self.records()[0]
+        self.assert_valid(record)
+        self.assertEqual(len(record["estimate"]["tests"]), 4)  # of two tests and two subjects
+        for trial in record["trials"]:
+            self.assertNotIn("estimate", trial)
+            self.assertNotIn("estimate", trial["energy"])
+        text = self.bench(*TINY, "--estimate")
+        self.assertIn("| ESTIMATE of", text)
+        self.assertIn("estimate: a model and no measurement", text)
+        self.assertNotIn("estimate", self.bench(*TINY))
+        self.assertNotIn("estimate", self.run_ok("store", "show", record["id"], "--db", self.db))
+        # What is no measurement satisfies nobody who requires one.
+        if record["trials"][0]["energy"]["status"] == "not_measured":
+            result = tern("bench", *TINY, "--estimate", "--require-energy", "--db", self.db, env=self.env)
+            self.assertEqual(result.returncode, 6, result.stderr)
+
     def test_idle_power_is_not_waited_for_without_a_meter(self):
         machine = json.loads(self.run_ok("machine", "-o", "json"))
         if any(meter["usable"] for meter in machine["meters"]):

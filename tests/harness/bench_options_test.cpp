@@ -155,6 +155,8 @@ TEST_CASE("idle power is measured for ten seconds a side, and not in a quick loo
   CHECK_THAT(error_of({"--idle", "1"}), Contains("--idle: expected 0 or 2 to 3600 seconds, got 1"));
   CHECK_THAT(error_of({"--idle", "3601"}), Contains("got 3601"));
   CHECK_THAT(error_of({"--idle", "-3"}), Contains("--idle"));
+  CHECK_FALSE(parse({}).estimate);
+  CHECK(parse({"--estimate"}).estimate);
 }
 
 TEST_CASE("bench accepts what asks for nothing") {
