@@ -62,16 +62,22 @@ struct Gathered {
   std::map<SensorClass, double> joules;
 };
 
-void gather(Gathered& all, const SourceInfo& info, std::size_t i, double joules, double window_s,
-            const WindowEdges& edges, const std::string& cpu_vendor) {
+void gather(Gathered& all, const SourceInfo& info, std::size_t i, const EnergyDelta& delta,
+            const std::string& cpu_vendor) {
   const Domain& domain = info.domains[i];
+  const DomainEnergy& energy = delta.domains[i];
+  const double joules = energy.joules;
+  all.joules[sensor_class(info, i, cpu_vendor)] += joules;
+  if (energy.integrated) {
+    all.edges_square += energy.sampling_u_joules * energy.sampling_u_joules;
+    return;
+  }
   const double quantum = quantum_u_j(counter_quantum_j(domain));
-  const double step_s = edges.aligned ? edges.read_s : domain.update_s;
-  const double edge = edges_u_j(joules / window_s, step_s);
+  const double step_s = delta.edge_s > 0 ? delta.edge_s : domain.update_s;
+  const double edge = edges_u_j(joules / delta.window_s, step_s);
   all.quantum_square += quantum * quantum;
   all.edges_square += edge * edge;
   all.truncation_j += truncation_u_j(truncation_share(domain), joules);
-  all.joules[sensor_class(info, i, cpu_vendor)] += joules;
 }
 
 }  // namespace
@@ -196,14 +202,14 @@ double UncertaintyBudget::absolute_j() const { return std::sqrt(sum_of_squares(t
 double UncertaintyBudget::comparative_j() const { return std::sqrt(sum_of_squares(terms, false)); }
 
 UncertaintyBudget window_budget(const SourceInfo& info, const EnergyDelta& delta,
-                                const WindowEdges& edges, const std::string& cpu_vendor) {
+                                const std::string& cpu_vendor) {
   UncertaintyBudget budget;
   if (delta.status == Status::kNotMeasured || !(delta.window_s > 0)) return budget;
   Gathered all;
   for (std::size_t i = 0; i < info.domains.size() && i < delta.domains.size(); ++i) {
     const DomainEnergy& energy = delta.domains[i];
     if (!energy.included || !energy.measured) continue;
-    gather(all, info, i, energy.joules, delta.window_s, edges, cpu_vendor);
+    gather(all, info, i, delta, cpu_vendor);
   }
   double gain_square = 0, model_square = 0;
   for (const auto& [sensor, joules] : all.joules) {

@@ -85,17 +85,13 @@ struct UncertaintyBudget {
   double comparative_j() const;
 };
 
-// How the ends of a window were taken. The clock adds nothing: CLOCK_MONOTONIC_RAW is not slewed.
-struct WindowEdges {
-  bool aligned = false;  // both ends wait for an update
-  double read_s = 5e-6;  // duration of a read, where aligned
-};
-
 // The budget of the total of `delta`, over its included domains. Quanta and edges of domains are
-// independent; gains of one class are one common factor and add up, classes are independent. Empty
-// where nothing was measured.
+// independent; gains of one class are one common factor and add up, classes are independent. The
+// edges of a counter are as sharp as the delta says (edge_s; without it, as its update period); of
+// a sensor of power, what sampling left unknown stands in their place. The clock adds nothing:
+// CLOCK_MONOTONIC_RAW is not slewed. Empty where nothing was measured.
 UncertaintyBudget window_budget(const SourceInfo& info, const EnergyDelta& delta,
-                                const WindowEdges& edges, const std::string& cpu_vendor);
+                                const std::string& cpu_vendor);
 
 // What the budget takes on faith, one clause per class of sensor: "3 % gain (Intel server
 // package)".

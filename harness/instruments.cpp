@@ -47,7 +47,7 @@ void MachineInstruments::stop(Trial& trial) {
   trial.energy = meter_.stop();
   if (trial.energy.status != energy::Status::kMeasured) return;
   const energy::UncertaintyBudget budget =
-      energy::window_budget(*meter_.info(), trial.energy, {}, cpu_vendor_);
+      energy::window_budget(*meter_.info(), trial.energy, cpu_vendor_);
   trial.energy.u_abs_j = budget.absolute_j();
   trial.energy.u_cmp_j = budget.comparative_j();
   trial.energy.idle_w = idle_w_;

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "energy/counter_figures.h"
-#include "harness/fitness.h"
 #include "harness/estimate.h"
+#include "harness/fitness.h"
 #include "harness/phases.h"
 #include "harness/report/energy_figures.h"
 #include "harness/roofline.h"

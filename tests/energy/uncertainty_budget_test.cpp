@@ -111,7 +111,7 @@ TEST_CASE("an Intel server's budget: gains cancel in a comparison, edges do not"
                                   rapl("package-0/dram", DomainKind::kDram, kServerDram),
                                   rapl("psys", DomainKind::kPsys, kIntel)});
   const EnergyDelta delta = measured(info, {3000, 2000, 400, 9000}, 30);
-  const UncertaintyBudget budget = window_budget(info, delta, {}, "GenuineIntel");
+  const UncertaintyBudget budget = window_budget(info, delta, "GenuineIntel");
   // Two packages share one gain, so theirs add up: 0.03 · 5000; memory has 0.10 · 400 of its own.
   CHECK(term(budget, "gain") == Approx(std::hypot(150, 40)));
   // 100 W, 66.7 W and 13.3 W, a millisecond each, independent.
@@ -124,15 +124,32 @@ TEST_CASE("an Intel server's budget: gains cancel in a comparison, edges do not"
   CHECK(budget.absolute_j() == Approx(155.242).epsilon(1e-4));
   CHECK(budget.comparative_j() < 0.06);
 
-  const UncertaintyBudget aligned =
-      window_budget(info, delta, {.aligned = true, .read_s = 1e-6}, "GenuineIntel");
+  EnergyDelta sharp = delta;
+  sharp.edge_s = 1e-6;
+  const UncertaintyBudget aligned = window_budget(info, sharp, "GenuineIntel");
   CHECK(term(aligned, "edges") == Approx(edge_w * 1e-6 / std::sqrt(6.0)));
+}
+
+TEST_CASE("an integral of power has what its sampling left unknown instead of edges and quanta") {
+  Domain rail;
+  rail.name = "VDD_IN";
+  rail.kind = DomainKind::kRail;
+  rail.quantity = Quantity::kPower;
+  rail.included = true;
+  const SourceInfo info = source({rail});
+  EnergyDelta delta = measured(info, {1000}, 10);
+  delta.domains[0].integrated = true;
+  delta.domains[0].sampling_u_joules = 7;
+  const UncertaintyBudget budget = window_budget(info, delta, "ARM");
+  CHECK(term(budget, "edges") == 7);
+  CHECK(term(budget, "quantum") == 0);
+  CHECK(term(budget, "truncation") == 0);
+  CHECK(budget.comparative_j() == 7);
 }
 
 TEST_CASE("AMD's modelled counter keeps a term that does not cancel") {
   const SourceInfo info = source({rapl("package-0", DomainKind::kPackage, kAmd)});
-  const UncertaintyBudget budget =
-      window_budget(info, measured(info, {1000}, 10), {}, "AuthenticAMD");
+  const UncertaintyBudget budget = window_budget(info, measured(info, {1000}, 10), "AuthenticAMD");
   CHECK(term(budget, "gain") == Approx(100));
   CHECK(term(budget, "model") == Approx(50));
   CHECK(budget.comparative_j() == Approx(50).epsilon(1e-4));
@@ -181,5 +198,5 @@ TEST_CASE("what was not measured has no budget") {
   const SourceInfo info = source({rapl("package-0", DomainKind::kPackage, kIntel)});
   EnergyDelta delta = measured(info, {1000}, 10);
   delta.status = Status::kNotMeasured;
-  CHECK(window_budget(info, delta, {}, "GenuineIntel").terms.empty());
+  CHECK(window_budget(info, delta, "GenuineIntel").terms.empty());
 }

@@ -132,8 +132,8 @@ TEST_CASE("counters are usable or have a reason, in three groups") {
 TEST_CASE("counters that fail alike share a row and a remedy") {
   const json rows = {denied_counter("cycles"), denied_counter("instructions")};
   const std::string table = doctor_tables(json::array(), rows, json::array());
-  CHECK_THAT(table,
-             Contains("| cycles, instructions | no ") && Contains("perf_event_open of the event failed"));
+  CHECK_THAT(table, Contains("| cycles, instructions | no ") &&
+                        Contains("perf_event_open of the event failed"));
   const std::string text = doctor_remedies(json::array(), rows, json::array());
   CHECK_THAT(text,
              Contains("\ncycles, instructions\n  until the next boot:\n      sudo sysctl x=2\n"
