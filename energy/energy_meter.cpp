@@ -138,7 +138,9 @@ struct EnergyMeter::Impl {
       const std::lock_guard lock(mutex);
       const SourceInfo& info = source->info();
       measure_pace();
-      window = {.counters = {}, .edges = {}, .update_s = window.update_s};
+      const double update_s = window.update_s;
+      window = {};
+      window.update_s = update_s;
       for (const Domain& domain : info.domains) window.counters.emplace_back(domain);
       readings.assign(info.domains.size(), Reading{});
       mirrors->begin();
