@@ -12,6 +12,7 @@
 #include "harness/baselines.h"
 #include "harness/error.h"
 #include "harness/idle.h"
+#include "harness/meter_option.h"
 #include "harness/options.h"
 #include "harness/parse_command.h"
 
@@ -103,6 +104,7 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
                "say where a token's time goes, from one extra pass of each test");
   app.add_flag("--estimate", options.estimate,
                "add what the papers' models of operations and bytes give; no measurement");
+  app.add_option("--meter", options.meter, kMeterHelp);
   app.add_flag("--require-energy", options.require_energy,
                "fail (exit 6) when energy is not measured");
   app.add_flag("--strict", options.strict,

@@ -10,6 +10,7 @@
 #include "evals/error.h"
 #include "evals/task.h"
 #include "harness/error.h"
+#include "harness/meter_option.h"
 #include "harness/options.h"
 #include "harness/parse_command.h"
 
@@ -61,6 +62,7 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
   app.add_flag("--log-samples", o.log_samples,
                "With -o json: every answer and its scores (also --log_samples)");
   app.add_option("--db", o.db, "Store (default: $XDG_DATA_HOME/tern/tern.db)");
+  app.add_option("--meter", o.meter, kMeterHelp);
   app.add_flag("--require-energy", o.require_energy, "Exit code 6 unless every joule was measured");
   app.add_flag("--strict", o.strict,
                "Exit code 5 when the environment was unfit; the record is kept");

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "harness/error.h"
+#include "harness/meter_option.h"
 #include "harness/parse_command.h"
 
 namespace tern::harness {
@@ -40,6 +41,9 @@ void check(const MeasureOptions& options) {
     throw Error(
         fmt::format("--sysroot: expected a folder that holds sys/, got \"{}\"", options.sysroot));
   }
+  if (!options.meter.empty() && options.sysroot != "/") {
+    throw Error("--meter and --sysroot: expected one of them, got both");
+  }
   if (!options.store && !options.db.empty()) {
     throw Error("--no-store and --db: expected one of them, got both");
   }
@@ -63,6 +67,7 @@ std::optional<MeasureOptions> parse_measure_options(const std::vector<std::strin
   app.add_option("--idle", options.idle_s,
                  "Measures the idle machine for so many seconds before, and gives dynamic energy "
                  "beside the total");
+  app.add_option("--meter", options.meter, kMeterHelp);
   app.add_flag("--require-energy", options.require_energy,
                "Exit code 6 when the command succeeded and its energy was not measured");
   app.add_option("--report", options.report,

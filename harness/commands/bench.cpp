@@ -28,6 +28,7 @@
 #include "harness/instruments.h"
 #include "harness/limits.h"
 #include "harness/machine.h"
+#include "harness/meter_option.h"
 #include "harness/options.h"
 #include "harness/progress.h"
 #include "harness/quick.h"
@@ -106,20 +107,11 @@ class BenchRun final : StudyListener {
   std::vector<std::string> unfit_;  // reasons of all configurations
 };
 
-std::unique_ptr<energy::EnergyMeter> open_required_meter(bool required) {
-  std::unique_ptr<energy::EnergyMeter> meter = energy::open_meter();
-  if (required && !meter->usable()) {
-    meter->start();
-    throw Error("--require-energy: energy cannot be measured here: " + meter->stop().why, 6);
-  }
-  return meter;
-}
-
 BenchRun::BenchRun(BenchOptions options)
     : options_(std::move(options)),
       table_(kernels_row(options_.kernels)),
       progress_(std::cerr, isatty(STDERR_FILENO) == 1, options_.progress),
-      meter_(open_required_meter(options_.require_energy)),
+      meter_(open_run_meter_or_fail(options_.meter, options_.require_energy)),
       store_(options_.db.empty() ? RecordStore::default_path() : options_.db) {
   const BuildInfo& build = build_info();
   if (!build.optimized) {

@@ -26,6 +26,7 @@
 #include "harness/fitness.h"
 #include "harness/instruments.h"
 #include "harness/machine.h"
+#include "harness/meter_option.h"
 #include "harness/options.h"
 #include "harness/progress.h"
 #include "harness/record_store.h"
@@ -166,22 +167,13 @@ class EvalCommand final : EvalListener {
   std::vector<std::string> unfit_;
 };
 
-std::unique_ptr<energy::EnergyMeter> open_eval_meter(bool required) {
-  std::unique_ptr<energy::EnergyMeter> meter = energy::open_meter();
-  if (required && !meter->usable()) {
-    meter->start();
-    throw Error("--require-energy: energy cannot be measured here: " + meter->stop().why, 6);
-  }
-  return meter;
-}
-
 // Cheap things that can be wrong come before expensive ones: data and tokenizer before the model.
 EvalCommand::EvalCommand(EvalOptions options)
     : options_(std::move(options)),
       table_(kernels_row(options_.kernels)),
       progress_(std::cerr, isatty(STDERR_FILENO) == 1, options_.progress, "tern eval"),
       tasks_(load_tasks(options_)),
-      meter_(open_eval_meter(options_.require_energy)),
+      meter_(open_run_meter_or_fail(options_.meter, options_.require_energy)),
       tokenizer_(engine::load_tokenizer(tokenizer_source(options_))),
       pool_({.threads = options_.threads}),
       model_(load_model()),

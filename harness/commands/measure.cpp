@@ -15,6 +15,7 @@
 #include "harness/error.h"
 #include "harness/machine.h"
 #include "harness/measure_options.h"
+#include "harness/meter_option.h"
 #include "harness/record_store.h"
 #include "harness/report/measure_report.h"
 #include "harness/report_file.h"
@@ -85,7 +86,7 @@ class MeasureRun final : SeriesListener {
 MeasureRun::MeasureRun(MeasureOptions options)
     : options_(std::move(options)),
       report_(options_.report),
-      meter_(energy::open_meter(options_.sysroot)),
+      meter_(open_run_meter(options_.meter, options_.sysroot)),
       record_(Record::begin("none")) {
   if (!options_.store) return;
   if (options_.db.empty()) options_.db = RecordStore::default_path();

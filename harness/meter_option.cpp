@@ -1,0 +1,38 @@
+#include "harness/meter_option.h"
+
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "energy/external/open_external.h"
+#include "harness/error.h"
+
+namespace tern::harness {
+
+std::unique_ptr<energy::EnergyMeter> open_run_meter(const std::string& spec,
+                                                    const std::string& sysroot) {
+  if (spec.empty()) return energy::open_meter(sysroot);
+  const energy::Parsed<energy::MeterSpec> parsed = energy::parse_meter_spec(spec);
+  if (!parsed) throw Error("--meter: " + parsed.error);
+  if (parsed->kind == energy::MeterKind::kTrace || parsed->kind == energy::MeterKind::kPtdaemon) {
+    throw Error(fmt::format(
+        "--meter: expected a meter that answers now, got the log of one, \"{}\"", spec));
+  }
+  energy::Probe probe = energy::open_external(*parsed);
+  if (!probe.source) {
+    return std::make_unique<energy::EnergyMeter>(probe.name + ": " + probe.why_not);
+  }
+  return std::make_unique<energy::EnergyMeter>(std::move(probe.source));
+}
+
+std::unique_ptr<energy::EnergyMeter> open_run_meter_or_fail(const std::string& spec,
+                                                            bool required) {
+  std::unique_ptr<energy::EnergyMeter> meter = open_run_meter(spec);
+  if (required && !meter->usable()) {
+    meter->start();
+    throw Error("--require-energy: energy cannot be measured here: " + meter->stop().why, 6);
+  }
+  return meter;
+}
+
+}  // namespace tern::harness
