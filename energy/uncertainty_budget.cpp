@@ -227,6 +227,15 @@ UncertaintyBudget window_budget(const SourceInfo& info, const EnergyDelta& delta
   return budget;
 }
 
+EnergyDelta stop_with_budget(EnergyMeter& meter, const std::string& cpu_vendor) {
+  EnergyDelta delta = meter.stop();
+  if (delta.status != Status::kMeasured) return delta;
+  const UncertaintyBudget budget = window_budget(*meter.info(), delta, cpu_vendor);
+  delta.u_abs_j = budget.absolute_j();
+  delta.u_cmp_j = budget.comparative_j();
+  return delta;
+}
+
 std::vector<std::string> budget_assumptions(const SourceInfo& info, const std::string& cpu_vendor) {
   std::vector<std::string> clauses;
   for (std::size_t i = 0; i < info.domains.size(); ++i) {

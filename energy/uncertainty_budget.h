@@ -93,6 +93,9 @@ struct UncertaintyBudget {
 UncertaintyBudget window_budget(const SourceInfo& info, const EnergyDelta& delta,
                                 const std::string& cpu_vendor);
 
+// Stops the meter; a measured total gets its uncertainties.
+EnergyDelta stop_with_budget(EnergyMeter& meter, const std::string& cpu_vendor);
+
 // What the budget takes on faith, one clause per class of sensor: "3 % gain (Intel server
 // package)".
 std::vector<std::string> budget_assumptions(const SourceInfo& info, const std::string& cpu_vendor);

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "energy/child_counters.h"
+#include "energy/uncertainty_budget.h"
 #include "harness/child_process.h"
 
 namespace tern::harness {
@@ -87,14 +88,15 @@ class Series {
     if (ended()) return;
     std::unique_ptr<energy::ChildCounters> counters;
     Trial trial;
-    const ChildRun run = run_child(plan_.argv, signals_,
-                                   {.ready =
-                                        [&](int process_id) {
-                                          counters = std::make_unique<energy::ChildCounters>(
-                                              energy::command_events(), process_id);
-                                          meter_.start();
-                                        },
-                                    .ended = [&] { trial.energy = meter_.stop(); }});
+    const ChildRun run = run_child(
+        plan_.argv, signals_,
+        {.ready =
+             [&](int process_id) {
+               counters =
+                   std::make_unique<energy::ChildCounters>(energy::command_events(), process_id);
+               meter_.start();
+             },
+         .ended = [&] { trial.energy = energy::stop_with_budget(meter_, plan_.cpu_vendor); }});
     judge(run, fmt::format("repetition {} of {}", index + 1, plan_.repetitions));
     if (run.exec_error != 0) return;
     trial.subject = kCommandSubject;
@@ -106,7 +108,7 @@ class Series {
     trial.cpu_ns = run.usage.user_ns + run.usage.system_ns;
     trial.counters = counters->read();
     trial.command = run.usage;
-    if (outcome_.idle.has_value()) trial.idle_w = outcome_.idle->watts();
+    if (outcome_.idle.has_value()) trial.energy.idle_w = outcome_.idle->watts();
     outcome_.trials.push_back(std::move(trial));
     listener_.on_trial(outcome_.trials.back());
   }

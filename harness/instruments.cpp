@@ -44,13 +44,8 @@ void MachineInstruments::stop(Trial& trial) {
   trial.cpu_ns = read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu_start_ns_;
   trial.counters = counters_.stop();
   for (energy::CounterValue& bytes : dram_.stop()) trial.counters.push_back(std::move(bytes));
-  trial.energy = meter_.stop();
-  if (trial.energy.status != energy::Status::kMeasured) return;
-  const energy::UncertaintyBudget budget =
-      energy::window_budget(*meter_.info(), trial.energy, cpu_vendor_);
-  trial.energy.u_abs_j = budget.absolute_j();
-  trial.energy.u_cmp_j = budget.comparative_j();
-  trial.energy.idle_w = idle_w_;
+  trial.energy = energy::stop_with_budget(meter_, cpu_vendor_);
+  if (trial.energy.status == energy::Status::kMeasured) trial.energy.idle_w = idle_w_;
 }
 
 }  // namespace tern::harness

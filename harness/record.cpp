@@ -153,6 +153,10 @@ energy::EnergyDelta energy_from_json(const json& object) {
   delta.coverage = object.value("coverage", "");
   delta.window_s = object.value("window_s", 0.0);
   delta.updates = object.value("updates", std::int64_t{0});
+  delta.aligned = object.value("aligned", false);
+  delta.edge_s = object.value("edge_s", 0.0);
+  delta.update_s = object.value("update_s", 0.0);
+  delta.disagreement = object.value("disagreement", "");
   for (const auto& [key, value] :
        {std::pair("idle_w", &delta.idle_w), {"u_abs", &delta.u_abs_j}, {"u_cmp", &delta.u_cmp_j}}) {
     if (object.contains(key)) *value = object.at(key).get<double>();
@@ -163,6 +167,8 @@ energy::EnergyDelta energy_from_json(const json& object) {
     domain.name = name;
     domain.measured = fields.contains("uj");
     if (domain.measured) domain.joules = fields.at("uj").get<double>() / kMicrojoulesPerJoule;
+    domain.integrated = fields.contains("sampling_u_uj");
+    domain.sampling_u_joules = fields.value("sampling_u_uj", 0.0) / kMicrojoulesPerJoule;
     domain.included = fields.value("included", false);
     domain.why = fields.value("why", "");
     if (domain.included && domain.measured) delta.total_joules += domain.joules;
@@ -176,13 +182,17 @@ json to_json(const energy::EnergyDelta& energy) {
   json object = {{"status", energy::name(energy.status)}};
   for (const auto& [key, text] : {std::pair<const char*, const std::string&>("why", energy.why),
                                   {"source", energy.source},
-                                  {"coverage", energy.coverage}}) {
+                                  {"coverage", energy.coverage},
+                                  {"disagreement", energy.disagreement}}) {
     if (!text.empty()) object[key] = text;
   }
   // Where the total is not measured no number may pass for it, so domains keep their reasons only.
   if (measured) {
     object["window_s"] = energy.window_s;
     object["updates"] = energy.updates;
+    if (energy.aligned) object["aligned"] = true;
+    if (energy.edge_s > 0) object["edge_s"] = energy.edge_s;
+    if (energy.update_s > 0) object["update_s"] = energy.update_s;
     for (const auto& [key, value] : {std::pair("idle_w", &energy.idle_w),
                                      {"u_abs", &energy.u_abs_j},
                                      {"u_cmp", &energy.u_cmp_j}}) {
@@ -191,7 +201,12 @@ json to_json(const energy::EnergyDelta& energy) {
   }
   for (const energy::DomainEnergy& domain : energy.domains) {
     json fields = {{"included", domain.included}};
-    if (measured && domain.measured) fields["uj"] = domain.joules * kMicrojoulesPerJoule;
+    if (measured && domain.measured) {
+      fields["uj"] = domain.joules * kMicrojoulesPerJoule;
+      // An integral of power samples, and what they leave unknown.
+      if (domain.integrated)
+        fields["sampling_u_uj"] = domain.sampling_u_joules * kMicrojoulesPerJoule;
+    }
     if (!domain.why.empty()) fields["why"] = domain.why;
     object["domains"][domain.name] = std::move(fields);
   }
@@ -216,9 +231,6 @@ json to_json(const Trial& trial) {
     if (operations.bf16 > 0) object["operations"]["bf16"] = operations.bf16;
   }
   if (!trial.logits_hash.empty()) object["logits_hash"] = trial.logits_hash;
-  if (trial.idle_w.has_value() && trial.energy.status != energy::Status::kNotMeasured) {
-    object["energy"]["idle_w"] = *trial.idle_w;
-  }
   if (trial.command.has_value()) object["command"] = to_json(*trial.command);
   return object;
 }
@@ -242,9 +254,6 @@ Trial trial_from_json(const json& object) try {
   trial.energy = energy_from_json(object.at("energy"));
   if (object.contains("counters")) trial.counters = counters_from_json(object.at("counters"));
   trial.logits_hash = object.value("logits_hash", "");
-  if (object["energy"].contains("idle_w")) {
-    trial.idle_w = object["energy"].at("idle_w").get<double>();
-  }
   if (object.contains("command")) trial.command = command_usage_from_json(object.at("command"));
   return trial;
 } catch (const json::exception& error) {

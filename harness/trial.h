@@ -28,7 +28,6 @@ struct Trial {
   energy::EnergyDelta energy;
   std::vector<energy::CounterValue> counters;
   std::string logits_hash;              // 16 hex digits, from the untimed verification pass
-  std::optional<double> idle_w;         // power of the idle machine before the trials
   std::optional<CommandUsage> command;  // a repetition of tern measure, which has no tokens
 };
 

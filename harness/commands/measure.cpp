@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "energy/platform.h"
 #include "harness/command.h"
 #include "harness/command_series.h"
 #include "harness/error.h"
@@ -111,7 +112,8 @@ SeriesOutcome MeasureRun::run_commands() {
                          .repetitions = options_.repetitions,
                          .warmup = options_.warmup,
                          .delay_s = options_.delay_s,
-                         .idle_s = options_.idle_s};
+                         .idle_s = options_.idle_s,
+                         .cpu_vendor = energy::cpu_vendor(options_.sysroot)};
   return run_series(plan, *meter_, signals, *this);
 }
 

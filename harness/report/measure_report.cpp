@@ -43,9 +43,9 @@ double idle_uncertainty_w(const Record& record) {
 // What the repetition took beyond the idle machine; nothing where it does not stand out by three
 // standard deviations.
 std::optional<double> dynamic_joules(const Trial& trial, double idle_u_w) {
-  if (!has_energy(trial) || !trial.idle_w.has_value()) return std::nullopt;
+  if (!has_energy(trial) || !trial.energy.idle_w.has_value()) return std::nullopt;
   const double window_s = trial.energy.window_s;
-  const double joules = trial.energy.total_joules - *trial.idle_w * window_s;
+  const double joules = trial.energy.total_joules - *trial.energy.idle_w * window_s;
   if (joules <= 0 || joules < 3 * idle_u_w * window_s) return std::nullopt;
   return joules;
 }
@@ -97,7 +97,7 @@ std::string domain_name(const energy::DomainEnergy& domain) {
 void add_energy(const Trial& trial, double idle_u_w, Figures& figures) {
   if (!has_energy(trial)) return;
   figures.add(kEnergy, trial.energy.total_joules);
-  if (trial.idle_w.has_value()) figures.declare(kDynamic);
+  if (trial.energy.idle_w.has_value()) figures.declare(kDynamic);
   if (const auto joules = dynamic_joules(trial, idle_u_w)) figures.add(kDynamic, *joules);
   if (trial.energy.window_s > 0) {
     figures.add("mean power, W", trial.energy.total_joules / trial.energy.window_s);
@@ -190,10 +190,10 @@ void note_idle(const Record& record, const std::vector<Trial>& trials,
   }
   const double idle_u_w = idle_uncertainty_w(record);
   for (const Trial& trial : trials) {
-    if (!has_energy(trial) || !trial.idle_w.has_value()) continue;
+    if (!has_energy(trial) || !trial.energy.idle_w.has_value()) continue;
     add_once(notes, fmt::format("idle power: {:.4g} W over {:.4g} s before the command; dynamic "
                                 "energy is the total without it",
-                                *trial.idle_w, idle.value("seconds", 0.0)));
+                                *trial.energy.idle_w, idle.value("seconds", 0.0)));
     if (!dynamic_joules(trial, idle_u_w).has_value()) {
       add_once(notes,
                "dynamic energy: below resolution: what the command adds does not stand out from "
@@ -267,7 +267,7 @@ std::string csv_row(const Trial& trial, const CsvColumns& columns, double idle_u
       usage.exit_code, csv_text(usage.why), seconds(trial.elapsed_ns), seconds(usage.user_ns),
       seconds(usage.system_ns), csv_number(peak), energy::name(trial.energy.status),
       csv_number(joules), csv_number(dynamic_joules(trial, idle_u_w)),
-      csv_number(energy ? trial.idle_w : std::nullopt), csv_number(watts),
+      csv_number(energy ? trial.energy.idle_w : std::nullopt), csv_number(watts),
       csv_text(trial.energy.source), csv_text(trial.energy.coverage), csv_text(trial.energy.why));
   for (const std::string& name : columns.domains) {
     std::optional<double> value;

@@ -66,7 +66,7 @@ TEST_CASE("each repetition has its own energy, and idle power when it was asked 
     REQUIRE(trial.energy.status == energy::Status::kMeasured);
     CHECK(trial.energy.total_joules == Approx(25 * trial.energy.window_s).epsilon(1e-3));
     CHECK(trial.energy.window_s >= 0.05);
-    CHECK(trial.idle_w == outcome.idle->watts());
+    CHECK(trial.energy.idle_w == outcome.idle->watts());
     REQUIRE(trial.command.has_value());
     CHECK(trial.cpu_ns == trial.command->user_ns + trial.command->system_ns);
     CHECK(trial.test == "sleep 0.05");
@@ -86,7 +86,7 @@ TEST_CASE("a meter on nothing costs the idle machine no waiting, and says why") 
   CHECK(outcome.idle->why == "there is no meter");
   CHECK_FALSE(outcome.idle->watts().has_value());
   REQUIRE(outcome.trials.size() == 1);
-  CHECK_FALSE(outcome.trials[0].idle_w.has_value());
+  CHECK_FALSE(outcome.trials[0].energy.idle_w.has_value());
   CHECK(outcome.trials[0].energy.why == "there is no meter");
 }
 

@@ -87,7 +87,7 @@ TEST_CASE("a failed repetition is no sample, unless there is nothing else") {
 TEST_CASE("dynamic energy needs an idle machine that is quieter than what the command adds") {
   const auto dynamic = [](const std::vector<double>& idle_w) {
     Trial trial = repetition(0, 2, 100);
-    trial.idle_w = 45;  // 90 J of the 100 J
+    trial.energy.idle_w = 45;  // 90 J of the 100 J
     Record record = record_of({trial});
     nlohmann::json& idle = record.document()["protocol"]["idle"];
     idle = {{"seconds", 5}, {"blocks", nlohmann::json::array()}};
