@@ -163,12 +163,4 @@ std::vector<CounterChoice> counter_choices(CounterSet set, std::string_view pmu,
   return choices;
 }
 
-std::string cpu_vendor(const std::string& sysroot) {
-  const std::string text = read_small_file(under_root(sysroot, "proc/cpuinfo")).text;
-  for (const char* vendor : {"GenuineIntel", "AuthenticAMD", "HygonGenuine"}) {
-    if (text.find(vendor) != std::string::npos) return vendor;
-  }
-  return text.find("CPU implementer") != std::string::npos ? "arm" : "";
-}
-
 }  // namespace tern::energy

@@ -24,11 +24,9 @@ struct CounterChoice {
 };
 
 // pmu: libpfm4's name, "" or unknown to the table: generic events. vendor: "GenuineIntel",
-// "AuthenticAMD", "HygonGenuine" or "arm"; decides what a generic event means.
+// "AuthenticAMD", "HygonGenuine" or "arm"; decides what a generic event means
+// (cpu_vendor of platform.h).
 std::vector<CounterChoice> counter_choices(CounterSet set, std::string_view pmu,
                                            std::string_view vendor);
-
-// The word for this CPU that counter_choices wants, from <sysroot>/proc/cpuinfo; "" when unknown.
-std::string cpu_vendor(const std::string& sysroot);
 
 }  // namespace tern::energy

@@ -1,4 +1,5 @@
 #include "energy/perf_counters.h"
+#include "energy/platform.h"
 
 #include <utility>
 

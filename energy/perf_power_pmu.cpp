@@ -16,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kFirstDynamicType = 6;  // PERF_TYPE_MAX: below are cycles and the like
-constexpr int kMostCpus = 1 << 16;
 constexpr std::size_t kMostEvents = 64;
 
 // Whole text as a number; hexadecimal after 0x.
@@ -113,21 +112,6 @@ std::vector<PowerEvent> read_events(const fs::path& directory, unsigned shift) {
 }
 
 }  // namespace
-
-std::optional<std::vector<int>> parse_cpu_list(std::string_view text) {
-  std::set<int> cpus;
-  while (true) {
-    const std::string_view item = text.substr(0, text.find(','));
-    const auto dash = item.find('-');
-    const auto first = parse_count(item.substr(0, dash));
-    const auto last = dash == std::string_view::npos ? first : parse_count(item.substr(dash + 1));
-    if (!first || !last || *last < *first || *last >= kMostCpus) return std::nullopt;
-    for (auto cpu = *first; cpu <= *last; ++cpu) cpus.insert(static_cast<int>(cpu));
-    if (item.size() == text.size()) break;
-    text.remove_prefix(item.size() + 1);
-  }
-  return std::vector<int>(cpus.begin(), cpus.end());
-}
 
 PowerPmu read_power_pmu(const std::string& directory) {
   PowerPmu pmu;

@@ -33,7 +33,4 @@ struct PowerPmu {
 // directory: <sysroot>/sys/bus/event_source/devices/power, or power_core with its event per core.
 PowerPmu read_power_pmu(const std::string& directory);
 
-// "0,28" or "0-3,8", ascending and without repetition; nothing where the text is not such a list.
-std::optional<std::vector<int>> parse_cpu_list(std::string_view text);
-
 }  // namespace tern::energy

@@ -92,6 +92,7 @@ bool is_virtual_machine(const std::string& sysroot) {
 std::string cpu_vendor(const std::string& sysroot) {
   constexpr std::string_view kKey = "\nvendor_id";
   const std::string cpuinfo = "\n" + read_small_file(under_root(sysroot, "proc/cpuinfo")).text;
+  if (cpuinfo.find("\nCPU implementer") != std::string::npos) return "arm";
   const auto key = cpuinfo.find(kKey);
   if (key == std::string::npos) return "";
   const auto begin = cpuinfo.find_first_not_of(" \t:", key + kKey.size());

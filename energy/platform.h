@@ -27,7 +27,8 @@ CpuPlace read_cpu_place(const std::string& sysroot, int cpu);
 // (which also answers on ARM servers).
 bool is_virtual_machine(const std::string& sysroot);
 
-// "GenuineIntel", "AuthenticAMD": vendor_id of /proc/cpuinfo; empty where there is none (ARM).
+// "GenuineIntel", "AuthenticAMD": vendor_id of /proc/cpuinfo; "arm" where that has implementers
+// instead; empty where it says neither.
 std::string cpu_vendor(const std::string& sysroot);
 
 }  // namespace tern::energy

@@ -8,10 +8,16 @@
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
+#include <set>
 #include <system_error>
 #include <utility>
 
 namespace tern::energy {
+namespace {
+
+constexpr std::uint64_t kMostCpus = 1 << 16;
+
+}  // namespace
 
 FileText read_small_file(const std::string& path) {
   constexpr std::size_t kLimit = 64 * 1024;
@@ -37,6 +43,21 @@ std::optional<std::uint64_t> parse_count(std::string_view text) noexcept {
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stop != end) return std::nullopt;
   return value;
+}
+
+std::optional<std::vector<int>> parse_cpu_list(std::string_view text) {
+  std::set<int> cpus;
+  while (true) {
+    const std::string_view item = text.substr(0, text.find(','));
+    const auto dash = item.find('-');
+    const auto first = parse_count(item.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : parse_count(item.substr(dash + 1));
+    if (!first || !last || *last < *first || *last >= kMostCpus) return std::nullopt;
+    for (auto cpu = *first; cpu <= *last; ++cpu) cpus.insert(static_cast<int>(cpu));
+    if (item.size() == text.size()) break;
+    text.remove_prefix(item.size() + 1);
+  }
+  return std::vector<int>(cpus.begin(), cpus.end());
 }
 
 std::string error_text(int error) { return std::generic_category().message(error); }

@@ -15,7 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 // No machine has CPUs or bits with larger numbers; a garbled file does.
-constexpr std::uint64_t kMostCpus = 1 << 16;
 constexpr std::uint64_t kBits = 64;
 
 std::string_view take_until(std::string_view& text, char separator) {
@@ -80,7 +79,8 @@ SysfsPmu read_pmu(const fs::path& directory) {
     return pmu;
   }
   pmu.type = static_cast<std::uint32_t>(*type);
-  pmu.cpus = parse_cpu_list(read_small_file((directory / "cpumask").string()).text);
+  pmu.cpus = parse_cpu_list(read_small_file((directory / "cpumask").string()).text)
+                 .value_or(std::vector<int>());
   if (pmu.cpus.empty()) pmu.why_not = (directory / "cpumask").string() + " names no CPU";
   return pmu;
 }
@@ -103,18 +103,6 @@ std::vector<SysfsPmu> numbered_pmus(const std::string& sysroot, std::string_view
   std::vector<SysfsPmu> pmus;
   for (const auto& [number, path] : found) pmus.push_back(read_pmu(path));
   return pmus;
-}
-
-std::vector<int> parse_cpu_list(std::string_view text) {
-  std::vector<int> cpus;
-  while (!text.empty()) {
-    const auto range = parse_range(take_until(text, ','), kMostCpus);
-    if (!range) return {};
-    for (std::uint64_t cpu = range->first; cpu <= range->last; ++cpu) {
-      cpus.push_back(static_cast<int>(cpu));
-    }
-  }
-  return cpus;
 }
 
 PerfEvent encode_terms(const SysfsPmu& pmu, const std::string& name, std::string_view terms) {

@@ -22,9 +22,6 @@ struct SysfsPmu {
 // Those named prefix + digits ("uncore_imc_" finds uncore_imc_0, uncore_imc_1, …), by number.
 std::vector<SysfsPmu> numbered_pmus(const std::string& sysroot, std::string_view prefix);
 
-// "0,28", "0-3,8"; empty when it does not parse or names no CPU.
-std::vector<int> parse_cpu_list(std::string_view text);
-
 // Terms such as "event=0x04,umask=0x03", placed by the PMU's format files; why_not when they do not
 // say where a term belongs or it does not fit. The result's name and event are `name`.
 PerfEvent encode_terms(const SysfsPmu& pmu, const std::string& name, std::string_view terms);

@@ -115,12 +115,3 @@ TEST_CASE("an event that libpfm4 does not have is a reason") {
   const PerfEvent event = encode_event("x", "spr::NO_SUCH_EVENT");
   CHECK_THAT(event.why_not, Contains("libpfm4 cannot encode spr::NO_SUCH_EVENT"));
 }
-
-TEST_CASE("the maker is read from cpuinfo") {
-  const tern::tests::FakeSysfs tree;
-  CHECK(cpu_vendor(tree.root()).empty());
-  tree.write("proc/cpuinfo", "processor\t: 0\nvendor_id\t: AuthenticAMD\n");
-  CHECK(cpu_vendor(tree.root()) == "AuthenticAMD");
-  tree.write("proc/cpuinfo", "processor\t: 0\nCPU implementer\t: 0x41\n");
-  CHECK(cpu_vendor(tree.root()) == "arm");
-}

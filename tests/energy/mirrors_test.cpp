@@ -12,7 +12,7 @@ namespace {
 // One step of each counter per second; the second reading of a window is its end.
 struct Fixture {
   SourceInfo info;
-  std::vector<CounterUnwrapper> counters;
+  std::vector<DomainAccumulator> counters;
   std::vector<Reading> readings;
   Mirrors mirrors;
   std::int64_t time_ns = 1;

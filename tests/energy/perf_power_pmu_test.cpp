@@ -18,17 +18,6 @@ PowerPmu pmu_of(const FakeSysfs& tree) { return read_power_pmu(tree.path(kPowerP
 
 }  // namespace
 
-TEST_CASE("a list of CPUs is numbers and ranges, and nothing else") {
-  CHECK(parse_cpu_list("0") == std::vector<int>{0});
-  CHECK(parse_cpu_list("28,0") == std::vector<int>{0, 28});
-  CHECK(parse_cpu_list("0-2,5,1-3") == std::vector<int>{0, 1, 2, 3, 5});
-  for (const char* text :
-       {"", ",", "0,", "a", "0-", "-1", "3-1", "0 1", "0\n", "0-99999999999", "70000", "1--2"}) {
-    INFO('"' << text << '"');
-    CHECK_FALSE(parse_cpu_list(text).has_value());
-  }
-}
-
 TEST_CASE("a power PMU is its number, its CPUs and its events in joules, packages first") {
   const FakeSysfs tree;
   write_power_pmu(tree, 23, "0,28");
