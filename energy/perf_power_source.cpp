@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "energy/perf_permission.h"
 #include "energy/perf_power_pmu.h"
 #include "energy/platform.h"
 #include "energy/rapl_domains.h"
@@ -265,32 +266,14 @@ Probe refused(std::string why, std::string remedy = "") {
   return {kName, nullptr, std::move(why), std::move(remedy)};
 }
 
-OpenFailure not_permitted(const std::string& what, const std::string& paranoid) {
-  const auto level = parse_count(paranoid);
-  const bool restricted = level && *level >= 3;  // a patch of Debian and Ubuntu
-  std::string why = what +
-                    ": counting for the whole machine needs perf_event_paranoid at 0 or less, "
-                    "or CAP_PERFMON; here it is " +
-                    (paranoid.empty() ? "unreadable" : paranoid);
-  if (restricted) {
-    why += ", the level of Debian and Ubuntu at which CAP_PERFMON does not suffice either";
-  } else if (level == 0u || paranoid == "-1") {
-    why += ", so that a filter (seccomp, as in containers) or a security module refuses";
-  }
-  const std::string capability = "sudo setcap cap_perfmon+ep $(command -v tern)";
-  return {why, "sudo sysctl kernel.perf_event_paranoid=0, or " +
-                   (restricted ? "sudo sysctl kernel.perf_event_paranoid=2 and " + capability
-                               : capability) +
-                   "; in a container --cap-add PERFMON"};
-}
-
 }  // namespace
 
 OpenFailure explain_power_failure(int error, const std::string& event,
                                   const std::string& paranoid) {
   if (error == EACCES || error == EPERM) {
-    return not_permitted("perf_event_open of " + event + " failed (" + error_text(error) + ")",
-                         paranoid);
+    PermissionAdvice advice = perf_permission(PerfScope::kWholeMachine, paranoid);
+    return {"perf_event_open of " + event + " failed (" + error_text(error) + "): " + advice.why,
+            std::move(advice.remedy)};
   }
   return explain_open_failure(error, event, paranoid);
 }

@@ -83,12 +83,3 @@ TEST_CASE("a tree that lacks or garbles a file has a reason for it") {
   tree.write(folder + "cpumask", "\n");
   CHECK_THAT(pmu().why_not, Contains("cpumask"));
 }
-
-TEST_CASE("lists of CPUs") {
-  CHECK(parse_cpu_list("0") == std::vector<int>{0});
-  CHECK(parse_cpu_list("0-2,8") == std::vector<int>{0, 1, 2, 8});
-  for (const char* bad : {"", "a", "1-", "3-1", "0-4294967295", "1,,2", "-1"}) {
-    INFO(bad);
-    CHECK(parse_cpu_list(bad).empty());
-  }
-}
