@@ -19,7 +19,7 @@ struct CommandPlan {
   int warmup = 0;
   double delay_s = 0;
   double idle_s = 0;
-  std::string cpu_vendor;  // whose counters the meter reads: for the budget of uncertainty
+  std::string cpu_vendor = {};  // whose counters the meter reads: for the budget of uncertainty
 };
 
 // The idle machine before the series, in blocks, so that its spread is known too.

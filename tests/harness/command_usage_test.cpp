@@ -45,16 +45,16 @@ TEST_CASE(
     "a trial keeps its command and its idle power, where there are joules to hold it against") {
   Trial trial = measured_trial(0);
   CHECK_FALSE(trial_from_json(to_json(trial)).command.has_value());
-  CHECK_FALSE(trial_from_json(to_json(trial)).idle_w.has_value());
+  CHECK_FALSE(trial_from_json(to_json(trial)).energy.idle_w.has_value());
   trial.command = CommandUsage();
   trial.command->exit_code = 3;
   trial.command->why = "it exited with 3";
-  trial.idle_w = 31.5;
+  trial.energy.idle_w = 31.5;
   const Trial again = trial_from_json(to_json(trial));
   REQUIRE(again.command.has_value());
   CHECK(again.command->exit_code == 3);
   CHECK(again.command->why == "it exited with 3");
-  CHECK(again.idle_w == 31.5);
+  CHECK(again.energy.idle_w == 31.5);
   trial.energy = {};
   trial.energy.why = "no meter";
   CHECK_FALSE(to_json(trial)["energy"].contains("idle_w"));
