@@ -143,7 +143,7 @@ class Joules(Measure):
         self.assert_valid(record)
         energy = record["trials"][0]["energy"]
         self.assertEqual(energy["status"], "not_measured")
-        self.assertIn("too short for this counter", energy["why"])
+        self.assertIn("the counter did not move in the window of", energy["why"])
 
     def test_a_counter_that_stands_still(self):
         self.still_tree()
