@@ -46,7 +46,7 @@ struct BenchOptions {
   bool print_record = false;
   bool strict = false;  // exit code 5 where the environment was unfit
   bool require_energy = false;
-  std::string meter;  // as --meter names it; empty: the best one of this machine
+  std::string meter;              // as --meter names it; empty: the best one of this machine
   bool roofline = false;          // limits by thread count, and where each test sits
   bool phases = false;            // an extra pass per test that says where the time goes
   bool estimate = false;          // the papers' model of energy, apart from what is measured

@@ -29,7 +29,7 @@ struct EvalOptions {
   bool json = false;
   bool log_samples = false;
   bool require_energy = false;
-  std::string meter;  // as --meter names it; empty: the best one of this machine
+  std::string meter;      // as --meter names it; empty: the best one of this machine
   bool strict = false;    // exit code 5 where the environment was unfit
   bool progress = false;  // one line per item where there is no terminal
   int threads = 0;        // 0: physical cores
