@@ -118,7 +118,9 @@ Probe probe_scmi_powercap(const std::string& sysroot) {
     return refused(directory +
                        " has no arm-scmi zone: not an ARM system whose firmware reports "
                        "power this way, or its driver is not loaded",
-                   "on such a system: sudo modprobe arm_scmi_powercap");
+                   cpu_vendor(sysroot) == "arm"
+                       ? "where the firmware does: sudo modprobe arm_scmi_powercap"
+                       : "");
   }
   SourceInfo info;
   std::vector<SensorReader> readers;
