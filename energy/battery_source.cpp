@@ -14,6 +14,7 @@
 #include "energy/platform.h"
 #include "energy/sensor_file.h"
 #include "energy/sensor_reader.h"
+#include "energy/stamp.h"
 #include "energy/sysfs_file.h"
 
 namespace tern::energy {
@@ -80,10 +81,9 @@ class BatterySource final : public EnergySource {
     if (readings.empty()) return;
     Reading& reading = readings[0];
     reading.raw = 0;
-    const std::int64_t before = monotonic_raw_ns();
+    const Stamp stamp;
     reading.error = read_all(reading.raw);
-    const std::int64_t after = monotonic_raw_ns();
-    reading.time_ns = before + (after - before) / 2;
+    reading.time_ns = stamp.midpoint_ns();
   }
 
  private:

@@ -18,17 +18,6 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kFirstDynamicType = 6;  // PERF_TYPE_MAX: below are cycles and the like
 constexpr std::size_t kMostEvents = 64;
 
-// Whole text as a number; hexadecimal after 0x.
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  if (!text.starts_with("0x")) return parse_count(text);
-  text.remove_prefix(2);
-  std::uint64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value, 16);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return value;
-}
-
 std::string expected(const std::string& path, const FileText& file, const std::string& what) {
   if (file.error != 0) return "cannot read " + path + " (" + error_text(file.error) + ")";
   return path + " holds '" + file.text.substr(0, 32) + "', expected " + what;

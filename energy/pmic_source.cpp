@@ -15,6 +15,7 @@
 #include "energy/bounded_command.h"
 #include "energy/platform.h"
 #include "energy/sensor_reader.h"
+#include "energy/stamp.h"
 #include "energy/sysfs_file.h"
 
 namespace tern::energy {
@@ -79,10 +80,9 @@ class PmicSource final : public EnergySource {
 
   void read(std::span<Reading> readings) noexcept override {
     if (readings.empty()) return;
-    const std::int64_t before = monotonic_raw_ns();
+    const Stamp stamp;
     const CommandResult result = run_bounded(command_, limit_);
-    const std::int64_t after = monotonic_raw_ns();
-    readings[0] = {0, before + (after - before) / 2, result.error};
+    readings[0] = {0, stamp.midpoint_ns(), result.error};
     if (result.error != 0) return;
     const PmicReading pmic = parse_pmic(result.output);
     // Other rails than at the start would be another quantity.

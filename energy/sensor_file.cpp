@@ -43,10 +43,4 @@ int SensorFile::read(std::int64_t& value) const noexcept {
   return 0;
 }
 
-std::int64_t monotonic_raw_ns() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_RAW, &now);
-  return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
-}
-
 }  // namespace tern::energy

@@ -26,7 +26,4 @@ class SensorFile {
   int open_error_ = 0;
 };
 
-// CLOCK_MONOTONIC_RAW, the clock of every Reading.
-std::int64_t monotonic_raw_ns() noexcept;
-
 }  // namespace tern::energy

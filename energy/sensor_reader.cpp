@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "energy/stamp.h"
 #include "energy/sysfs_file.h"
 
 namespace tern::energy {
@@ -46,11 +47,10 @@ int SensorReader::read(std::uint64_t& raw) const noexcept {
 
 Reading SensorReader::read() const noexcept {
   Reading reading;
-  const std::int64_t before = monotonic_raw_ns();
+  const Stamp stamp;
   reading.error = open_error();
   if (reading.error == 0) reading.error = read(reading.raw);
-  const std::int64_t after = monotonic_raw_ns();
-  reading.time_ns = before + (after - before) / 2;
+  reading.time_ns = stamp.midpoint_ns();
   return reading;
 }
 
@@ -71,7 +71,7 @@ void SensorSource::read(std::span<Reading> readings) noexcept {
     if (info_.domains[i].measurable) {
       readings[i] = readers_[i].read();
     } else {
-      readings[i] = {0, monotonic_raw_ns(), ENODATA};
+      readings[i] = {0, clock_ns(CLOCK_MONOTONIC_RAW), ENODATA};
     }
   }
 }

@@ -17,6 +17,14 @@ namespace {
 
 constexpr std::uint64_t kMostCpus = 1 << 16;
 
+std::optional<std::uint64_t> parse_digits(std::string_view text, int base) noexcept {
+  std::uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value, base);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
 }  // namespace
 
 FileText read_small_file(const std::string& path) {
@@ -38,11 +46,12 @@ FileText read_small_file(const std::string& path) {
 }
 
 std::optional<std::uint64_t> parse_count(std::string_view text) noexcept {
-  std::uint64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return value;
+  return parse_digits(text, 10);
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text) noexcept {
+  if (!text.starts_with("0x")) return parse_count(text);
+  return parse_digits(text.substr(2), 16);
 }
 
 std::optional<std::vector<int>> parse_cpu_list(std::string_view text) {

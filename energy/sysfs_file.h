@@ -21,6 +21,9 @@ FileText read_small_file(const std::string& path);
 // A decimal number that fills the text: no sign, no blanks, no overflow of 64 bits.
 std::optional<std::uint64_t> parse_count(std::string_view text) noexcept;
 
+// The same, or hexadecimal digits after 0x.
+std::optional<std::uint64_t> parse_number(std::string_view text) noexcept;
+
 // "0,28" or "0-3,8", ascending and without repetition; nothing where the text is not such a list.
 std::optional<std::vector<int>> parse_cpu_list(std::string_view text);
 

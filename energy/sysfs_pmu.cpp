@@ -37,16 +37,6 @@ std::optional<Range> parse_range(std::string_view text, std::uint64_t limit) {
   return Range{*first, *last};
 }
 
-std::optional<std::uint64_t> parse_value(std::string_view text) {
-  if (!text.starts_with("0x")) return parse_count(text);
-  text.remove_prefix(2);
-  std::uint64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value, 16);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return value;
-}
-
 std::uint64_t* field_of(PerfEvent& event, std::string_view name) {
   if (name == "config") return &event.config;
   if (name == "config1") return &event.config1;
@@ -114,7 +104,7 @@ PerfEvent encode_terms(const SysfsPmu& pmu, const std::string& name, std::string
   while (!terms.empty() && event.why_not.empty()) {
     std::string_view term = take_until(terms, ',');
     const std::string key(take_until(term, '='));
-    const auto value = term.empty() ? 1 : parse_value(term);  // "inv" alone is a set bit
+    const auto value = term.empty() ? 1 : parse_number(term);  // "inv" alone is a set bit
     // A term may also name the whole field.
     const std::string format = field_of(event, key) != nullptr
                                    ? key + ":0-63"

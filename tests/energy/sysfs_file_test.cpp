@@ -88,3 +88,13 @@ TEST_CASE("a list of CPUs is numbers and ranges, and nothing else") {
     CHECK_FALSE(parse_cpu_list(text).has_value());
   }
 }
+
+TEST_CASE("a number is a count or hexadecimal digits after 0x") {
+  CHECK(parse_number("10") == 10u);
+  CHECK(parse_number("0x10") == 16u);
+  CHECK(parse_number("0xffffffffffffffff") == UINT64_MAX);
+  for (const char* text : {"", "0x", "x10", "0X10", "10h", "0x1g", "0x10000000000000000", "-0x1"}) {
+    INFO('"' << text << '"');
+    CHECK_FALSE(parse_number(text).has_value());
+  }
+}
