@@ -21,14 +21,21 @@ constexpr std::string_view kPiqaSource =
     "github.com/ybisk/ybisk.github.io, commit 21edab4, piqa/data";
 constexpr std::string_view kPiqaLicence = "none stated by the source";
 
+constexpr std::string_view kGsm8kUrl =
+    "https://raw.githubusercontent.com/openai/grade-school-math/"
+    "3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data/";
+constexpr std::string_view kPiqaUrl =
+    "https://raw.githubusercontent.com/ybisk/ybisk.github.io/"
+    "21edab439af693b961be2f069e8690a88d3b4e37/piqa/data/";
+
 constexpr std::array<PublishedFile, 4> kManifest = {{
-    {"gsm8k/test.jsonl", kGsm8kSource, "MIT",
+    {"gsm8k/test.jsonl", kGsm8kSource, kGsm8kUrl, "MIT",
      "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14", 1319},
-    {"gsm8k/train.jsonl", kGsm8kSource, "MIT",
+    {"gsm8k/train.jsonl", kGsm8kSource, kGsm8kUrl, "MIT",
      "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465", 7473},
-    {"piqa/valid-labels.lst", kPiqaSource, kPiqaLicence,
+    {"piqa/valid-labels.lst", kPiqaSource, kPiqaUrl, kPiqaLicence,
      "b4192dc3a2a0363d9d60ccf79800cbbe2f32ebb17726efdde6970e0b8131bceb", 1838},
-    {"piqa/valid.jsonl", kPiqaSource, kPiqaLicence,
+    {"piqa/valid.jsonl", kPiqaSource, kPiqaUrl, kPiqaLicence,
      "93503cc97c679e459b065c3d13e848282e44b2a25213985bed3e5d458abef72d", 1838},
 }};
 
@@ -41,6 +48,10 @@ const PublishedFile* find_published(std::string_view file) {
 }  // namespace
 
 std::span<const PublishedFile> manifest() { return kManifest; }
+
+std::string url_of(const PublishedFile& file) {
+  return std::string(file.folder_url) + std::string(file.file.substr(file.file.rfind('/') + 1));
+}
 
 std::string Provenance::difference() const {
   if (as_published()) return "";

@@ -14,11 +14,13 @@ namespace tern::datasets {
 struct PublishedFile {
   std::string_view file;  // relative to the folder of all datasets: "gsm8k/test.jsonl"
   std::string_view source;
+  std::string_view folder_url;  // the file lies there under the last part of its name
   std::string_view licence;
   std::string_view sha256;
   std::int64_t rows = 0;
 };
 std::span<const PublishedFile> manifest();
+std::string url_of(const PublishedFile& file);
 
 // A file as found.
 struct Provenance {

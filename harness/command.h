@@ -26,6 +26,7 @@ int run_gate(const std::vector<std::string>& args);
 int run_machine(const std::vector<std::string>& args);
 int run_measure(const std::vector<std::string>& args);
 int run_model(const std::vector<std::string>& args);
+int run_model_fetch(const std::vector<std::string>& args);     // one of model's own
 int run_model_tokenize(const std::vector<std::string>& args);  // one of model's own
 int run_serve(const std::vector<std::string>& args);
 int run_store(const std::vector<std::string>& args);

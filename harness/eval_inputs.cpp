@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "datasets/jsonl.h"
+#include "harness/data_home.h"
 #include "harness/engine_model.h"
 #include "harness/error.h"
 
@@ -24,14 +25,7 @@ using nlohmann::ordered_json;
 
 std::vector<fs::path> usual_places() {
   std::vector<fs::path> places;
-  const char* data = std::getenv("XDG_DATA_HOME");
-  const char* home = std::getenv("HOME");
-  // The XDG base directory specification: a relative path is invalid and to be ignored.
-  if (data != nullptr && *data == '/') {
-    places.push_back(fs::path(data) / "tern/datasets");
-  } else if (home != nullptr && *home != '\0') {
-    places.push_back(fs::path(home) / ".local/share/tern/datasets");
-  }
+  if (const auto home = data_home()) places.push_back(*home / "datasets");
   places.emplace_back("../shared/datasets");
   return places;
 }

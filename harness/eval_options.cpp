@@ -24,6 +24,7 @@ struct Raw {
                             ternary_bits = "2", head = "stored";
   int num_fewshot = -1;
   bool print_prompts = false;
+  bool fetch = false;
 };
 
 void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
@@ -36,6 +37,7 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
   app.add_option("--num-fewshot", raw.num_fewshot,
                  "Examples before each question (default: the task's own; also --num_fewshot)");
   app.add_option("--data", o.data, "Folder with gsm8k/, piqa/");
+  app.add_flag("--fetch", raw.fetch, "Fetch the public files of these tasks, and run nothing");
   app.add_flag("--fp16-twin", o.fp16_twin, "Evaluate the FP16 twin of a ternary model");
   app.add_option("--head", raw.head, kHeadHelp);
   app.add_flag("--greedy-head", o.model_options.greedy_head, kGreedyHeadHelp);
@@ -102,11 +104,12 @@ std::optional<double> parse_limit(const std::string& text) {
   return limit;
 }
 
-EvalMode mode_of(const EvalOptions& o, bool print_prompts) {
-  if (print_prompts && !o.responses.empty()) {
-    throw Error("expected --print-prompts or --responses, got both");
+EvalMode mode_of(const EvalOptions& o, const Raw& raw) {
+  if (int{raw.print_prompts} + int{raw.fetch} + int{!o.responses.empty()} > 1) {
+    throw Error("expected one of --print-prompts, --responses and --fetch, got several");
   }
-  if (print_prompts) return EvalMode::kPrintPrompts;
+  if (raw.fetch) return EvalMode::kFetch;
+  if (raw.print_prompts) return EvalMode::kPrintPrompts;
   return o.responses.empty() ? EvalMode::kRun : EvalMode::kScoreResponses;
 }
 
@@ -150,7 +153,7 @@ std::optional<EvalOptions> parse_eval_options(const std::vector<std::string>& ar
   o.cache_v = parse_cache_type(raw.cache_v, "--cache-type-v");
   o.model_options.head = parse_head(raw.head);
   check_greedy_head(o.model_options.greedy_head, o.model_options.head);
-  o.mode = mode_of(o, raw.print_prompts);
+  o.mode = mode_of(o, raw);
   check_together(o);
   return o;
 }

@@ -12,7 +12,7 @@
 
 namespace tern::harness {
 
-enum class EvalMode { kRun, kScoreResponses, kPrintPrompts };
+enum class EvalMode { kRun, kScoreResponses, kPrintPrompts, kFetch };
 
 struct EvalOptions {
   EvalMode mode = EvalMode::kRun;

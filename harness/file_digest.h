@@ -15,9 +15,6 @@ struct FileDigest {
   std::string sha256;
 };
 
-// 64 hex digits.
-std::string sha256_of(const std::string& text);
-
 // One file, or the files of a model folder (weights and config.json), sorted by name. Throws Error
 // when one cannot be read.
 std::vector<FileDigest> digest_model(const std::filesystem::path& path);

@@ -10,8 +10,8 @@
 #include <set>
 #include <vector>
 
+#include "harness/digest.h"
 #include "harness/error.h"
-#include "harness/file_digest.h"
 #include "harness/record_text.h"
 
 namespace tern::harness {

@@ -98,4 +98,24 @@ void Progress::item(const std::string& what, std::size_t done, std::size_t total
   last_tenth_ = tenth;
 }
 
+void Progress::transfer(const std::string& what, std::int64_t have, std::int64_t total,
+                        std::int64_t arrived, std::int64_t elapsed_ns) {
+  if (!terminal_) return;
+  constexpr double kMiB = 1 << 20;
+  const double seconds = static_cast<double>(elapsed_ns) * 1e-9;
+  const double speed = seconds > 0 ? static_cast<double>(arrived) / seconds : 0;
+  if (total <= 0) {
+    draw(fmt::format("{} {:.1f} MiB, {:.1f} MiB/s", what, static_cast<double>(have) / kMiB,
+                     speed / kMiB));
+    return;
+  }
+  draw(fmt::format("{} {:.1f}/{:.1f} MiB, {:.1f} MiB/s, {} {}",
+                   bar(static_cast<std::size_t>(have), static_cast<std::size_t>(total)),
+                   static_cast<double>(have) / kMiB, static_cast<double>(total) / kMiB,
+                   speed / kMiB,
+                   time_left(static_cast<double>(elapsed_ns), static_cast<std::size_t>(arrived),
+                             static_cast<std::size_t>(total - have)),
+                   what));
+}
+
 }  // namespace tern::harness

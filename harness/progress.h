@@ -30,6 +30,10 @@ class Progress {
   // Item `done` of `total` begins. `done_here` of them were done in elapsed_ns, the others before.
   void item(const std::string& what, std::size_t done, std::size_t total, std::size_t done_here,
             std::int64_t elapsed_ns);
+  // `have` of `total` bytes (total 0: nobody knows) of a file are there, `arrived` of them in
+  // elapsed_ns. For a terminal only.
+  void transfer(const std::string& what, std::int64_t have, std::int64_t total,
+                std::int64_t arrived, std::int64_t elapsed_ns);
   void clear();  // removes the bar
 
  private:

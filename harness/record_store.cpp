@@ -9,6 +9,7 @@
 #include <system_error>
 #include <thread>
 
+#include "harness/data_home.h"
 #include "harness/error.h"
 #include "harness/sqlite.h"
 
@@ -263,14 +264,8 @@ RecordStore::~RecordStore() = default;
 RecordStore::RecordStore(RecordStore&&) noexcept = default;
 
 std::filesystem::path RecordStore::default_path() {
-  const char* data = std::getenv("XDG_DATA_HOME");
-  // The XDG base directory specification: a relative path is invalid and to be ignored.
-  if (data != nullptr && *data == '/') return std::filesystem::path(data) / "tern/tern.db";
-  const char* home = std::getenv("HOME");
-  if (home == nullptr || *home == '\0') {
-    throw Error("no place for the store: neither XDG_DATA_HOME nor HOME is set; give --db PATH");
-  }
-  return std::filesystem::path(home) / ".local/share/tern/tern.db";
+  if (const auto home = data_home()) return *home / "tern.db";
+  throw Error("no place for the store: neither XDG_DATA_HOME nor HOME is set; give --db PATH");
 }
 
 void RecordStore::begin(const Record& record) {

@@ -18,11 +18,14 @@
 #include "evals/error.h"
 #include "harness/build_info.h"
 #include "harness/command.h"
+#include "harness/data_home.h"
 #include "harness/engine_model.h"
 #include "harness/error.h"
 #include "harness/eval_inputs.h"
 #include "harness/eval_options.h"
 #include "harness/eval_record.h"
+#include "harness/fetch/datasets.h"
+#include "harness/fetch/transfer_progress.h"
 #include "harness/fitness.h"
 #include "harness/instruments.h"
 #include "harness/machine.h"
@@ -370,12 +373,27 @@ int EvalCommand::exit_code(const std::string& failure) const {
   return 5;
 }
 
+int fetch_mode(const EvalOptions& options) {
+  std::filesystem::path folder = options.data;
+  if (folder.empty()) {
+    const auto home = data_home();
+    if (!home) throw Error("no place for data: neither XDG_DATA_HOME nor HOME is set; give --data");
+    folder = *home / "datasets";
+  }
+  TransferProgress progress("tern eval");
+  fetch_datasets(options.tasks, folder, {}, progress);
+  fmt::print("{}\n", folder.string());
+  return 0;
+}
+
 int run_mode(EvalOptions options) {
   switch (options.mode) {
     case EvalMode::kPrintPrompts:
       return prompts_mode(options);
     case EvalMode::kScoreResponses:
       return responses_mode(options);
+    case EvalMode::kFetch:
+      return fetch_mode(options);
     case EvalMode::kRun:
       break;
   }

@@ -1,4 +1,4 @@
-// tern model: inspect | synth | logits | tokenize | generate.
+// tern model: inspect | synth | fetch | logits | tokenize | generate.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -278,6 +278,7 @@ int run_inspect(const std::vector<std::string>& args) {
 constexpr Command kModelCommands[] = {
     {"inspect", "metadata and tensors of a model file", run_inspect},
     {"synth", "write a synthetic model as GGUF", run_synth},
+    {"fetch", "download a model from the Hugging Face hub", run_model_fetch},
     {"logits", "logits after every token", run_logits},
     {"tokenize", "text to token ids and back", run_model_tokenize},
     {"generate", "continue a prompt", run_generate},
@@ -296,7 +297,7 @@ int run_model(const std::vector<std::string>& args) {
     fmt::print("usage: tern model COMMAND [OPTIONS]\n\n{}", list);
     return 0;
   }
-  throw Error("model: expected inspect, synth, logits, tokenize or generate, got " +
+  throw Error("model: expected inspect, synth, fetch, logits, tokenize or generate, got " +
               (args.empty() ? std::string("nothing") : "'" + args[0] + "'"));
 }
 
