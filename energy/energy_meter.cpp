@@ -12,6 +12,7 @@
 
 #include "energy/counter_unwrapper.h"
 #include "energy/domain_accumulator.h"
+#include "energy/meter_log.h"
 #include "energy/mirrors.h"
 #include "energy/stamp.h"
 #include "energy/ticks.h"
@@ -68,6 +69,8 @@ const char* name(Status status) noexcept {
 struct EnergyMeter::Impl {
   std::string why_not;
   std::unique_ptr<EnergySource> source;
+  MeterLog* log = nullptr;  // the source, where it is one; then nothing is read
+  Moment log_begin;
   std::string disagreement;
   std::function<std::int64_t()> asleep_ns;
   std::chrono::duration<double> period{kSlowestPeriod_s};
@@ -97,6 +100,7 @@ struct EnergyMeter::Impl {
 
   void prepare() {
     const SourceInfo& info = source->info();
+    log = dynamic_cast<MeterLog*>(source.get());
     period = poll_period(info.domains);
     counted = included(info.domains);
     mirrors.emplace(info);
@@ -193,6 +197,18 @@ struct EnergyMeter::Impl {
     return delta;
   }
 
+  void begin_log() {
+    active = true;
+    log_begin = moment_now();
+  }
+
+  EnergyDelta end_log() {
+    const Moment now = moment_now();
+    if (!active) return not_started();
+    active = false;
+    return log->between(log_begin, now);
+  }
+
   EnergyDelta not_started() const {
     EnergyDelta delta;
     delta.source = source->info().name;
@@ -228,10 +244,12 @@ const SourceInfo* EnergyMeter::info() const noexcept {
 }
 
 void EnergyMeter::start() {
+  if (impl_->log) return impl_->begin_log();
   if (usable()) impl_->begin();
 }
 
 EnergyDelta EnergyMeter::stop() {
+  if (impl_->log) return impl_->end_log();
   if (usable()) return impl_->end();
   EnergyDelta delta;
   delta.why = impl_->why_not;

@@ -1,9 +1,8 @@
 #include "harness/meter_option.h"
 
-#include <fmt/core.h>
-
 #include <utility>
 
+#include "energy/external/log_file.h"
 #include "energy/external/open_external.h"
 #include "harness/error.h"
 
@@ -14,11 +13,9 @@ std::unique_ptr<energy::EnergyMeter> open_run_meter(const std::string& spec,
   if (spec.empty()) return energy::open_meter(sysroot);
   const energy::Parsed<energy::MeterSpec> parsed = energy::parse_meter_spec(spec);
   if (!parsed) throw Error("--meter: " + parsed.error);
-  if (parsed->kind == energy::MeterKind::kTrace || parsed->kind == energy::MeterKind::kPtdaemon) {
-    throw Error(fmt::format(
-        "--meter: expected a meter that answers now, got the log of one, \"{}\"", spec));
-  }
-  energy::Probe probe = energy::open_external(*parsed);
+  const bool is_log =
+      parsed->kind == energy::MeterKind::kTrace || parsed->kind == energy::MeterKind::kPtdaemon;
+  energy::Probe probe = is_log ? energy::open_log_file(*parsed) : energy::open_external(*parsed);
   if (!probe.source) {
     return std::make_unique<energy::EnergyMeter>(probe.name + ": " + probe.why_not);
   }

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "energy/external/log_window.h"
 #include "energy/external/power_reading.h"
 #include "energy/external/text.h"
 #include "energy/sysfs_file.h"
@@ -187,6 +188,11 @@ std::optional<Row> parse_row(std::string_view line) {
 
 class Reader {
  public:
+  std::string lines(std::string_view text) {
+    return for_each_line(text,
+                         [&](int number, std::string_view each) { return line(number, each); });
+  }
+
   std::string line(int number, std::string_view text) {
     number_ = number;
     const bool first = std::exchange(first_, false);
@@ -196,6 +202,13 @@ class Reader {
     const std::optional<Row> row = parse_row(text);
     if (!row) return expected(std::string(kHeader), text);
     return add(*row);
+  }
+
+  Parsed<Trace> finish_so_far() {
+    const std::size_t domains = trace_.info.domains.size();
+    if (domains > 0) trace_.readings.resize(trace_.readings.size() / domains * domains);
+    if (!described_) keep_wall_apart(trace_.info.domains);
+    return std::move(trace_);
   }
 
   Parsed<Trace> finish() {
@@ -257,9 +270,14 @@ class Reader {
 
 Parsed<Trace> parse_trace(std::string_view text) {
   Reader reader;
-  const std::string error = for_each_line(
-      text, [&](int number, std::string_view line) { return reader.line(number, line); });
+  const std::string error = reader.lines(text);
   return error.empty() ? reader.finish() : Parsed<Trace>::failed(error);
+}
+
+Parsed<Trace> parse_trace_so_far(std::string_view text) {
+  Reader reader;
+  const std::string error = reader.lines(complete_lines(text));
+  return error.empty() ? reader.finish_so_far() : Parsed<Trace>::failed(error);
 }
 
 std::string to_text(const Trace& trace) {

@@ -27,6 +27,10 @@ struct Trace {
 // comments.
 Parsed<Trace> parse_trace(std::string_view text);
 
+// The same of a trace that is being written: what follows its last line break, and a group that is
+// not complete, are left for later, and there need be no reading yet.
+Parsed<Trace> parse_trace_so_far(std::string_view text);
+
 // The text that parses to trace; domains' names must not hold line breaks.
 std::string to_text(const Trace& trace);
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "energy/external/log_window.h"
 #include "energy/external/power_reading.h"
 #include "energy/external/text.h"
 #include "energy/sysfs_file.h"
@@ -93,17 +94,9 @@ class Reader {
   }
 
   Parsed<WallLog> finish() {
-    if (log_.samples.size() < 2) {
-      return Parsed<WallLog>::failed("expected two samples or more, got " +
-                                     std::to_string(log_.samples.size()));
-    }
-    std::vector<std::int64_t> gaps_ns;
-    for (std::size_t i = 1; i < log_.samples.size(); ++i) {
-      gaps_ns.push_back(log_.samples[i].time_ns - log_.samples[i - 1].time_ns);
-    }
-    const auto middle = gaps_ns.begin() + static_cast<std::ptrdiff_t>(gaps_ns.size() / 2);
-    std::nth_element(gaps_ns.begin(), middle, gaps_ns.end());
-    log_.interval_s = static_cast<double>(*middle) / kSecond_ns;
+    std::vector<std::int64_t> times_ns;
+    for (const WallSample& sample : log_.samples) times_ns.push_back(sample.time_ns);
+    log_.interval_s = median_interval_s(times_ns);
     return std::move(log_);
   }
 
@@ -171,30 +164,32 @@ double power_at(const WallSample& before, const WallSample& after, std::int64_t 
   return before.power_w + (after.power_w - before.power_w) * share;
 }
 
-// Why the samples do not cover the window (in the log's time); empty when they do.
-std::string uncovered(const WallLog& log, std::int64_t begin_ns, std::int64_t end_ns) {
-  if (begin_ns >= end_ns) return "the window is empty";
-  const double early_s = seconds_between(begin_ns, log.samples.front().time_ns);
-  const double late_s = seconds_between(log.samples.back().time_ns, end_ns);
-  std::string why;
-  if (early_s > 0) why = "begins " + short_number(early_s) + " s before the log's first sample";
-  if (late_s > 0) {
-    why += (why.empty() ? "" : " and ") + std::string("ends ") + short_number(late_s) +
-           " s after the log's last sample";
-  }
-  return why.empty() ? "" : "the window " + why;
-}
-
-}  // namespace
-
-Parsed<WallLog> parse_wall_log(std::string_view text) {
+Parsed<WallLog> parse_lines(std::string_view text) {
   Reader reader(is_day_first(text));
   const std::string error = for_each_line(
       text, [&](int number, std::string_view line) { return reader.line(number, line); });
   return error.empty() ? reader.finish() : Parsed<WallLog>::failed(error);
 }
 
-double longest_gap_s(const WallLog& log) noexcept { return 3.5 * log.interval_s; }
+std::string why_uncovered(const WallLog& log, std::int64_t begin_ns, std::int64_t end_ns) {
+  if (log.samples.empty()) return "the log has no sample yet";
+  return uncovered(log.samples.front().time_ns, log.samples.back().time_ns, begin_ns, end_ns);
+}
+
+}  // namespace
+
+Parsed<WallLog> parse_wall_log(std::string_view text) {
+  Parsed<WallLog> log = parse_lines(text);
+  if (!log || log->samples.size() >= 2) return log;
+  return Parsed<WallLog>::failed("expected two samples or more, got " +
+                                 std::to_string(log->samples.size()));
+}
+
+Parsed<WallLog> parse_wall_log_so_far(std::string_view text) {
+  return parse_lines(complete_lines(text));
+}
+
+double longest_gap_s(const WallLog& log) noexcept { return kLongestGaps * log.interval_s; }
 
 EnergyDelta energy_between(const WallLog& log, std::int64_t begin_ns, std::int64_t end_ns,
                            double offset_s) {
@@ -205,7 +200,8 @@ EnergyDelta energy_between(const WallLog& log, std::int64_t begin_ns, std::int64
   delta.source = kName;
   delta.coverage = kCoverage;
   delta.window_s = seconds_between(begin_ns, end_ns);
-  delta.why = uncovered(log, begin_ns, end_ns);
+  delta.why = why_uncovered(log, begin_ns, end_ns);
+  delta.update_s = delta.edge_s = log.interval_s;
   double joules = 0;
   for (std::size_t i = 1; i < log.samples.size() && delta.why.empty(); ++i) {
     const WallSample& before = log.samples[i - 1];
@@ -245,6 +241,7 @@ Trace to_trace(const WallLog& log) {
   wall.max_silence_s = std::numeric_limits<double>::infinity();
   wall.included = true;
   trace.info.domains.push_back(wall);
+  if (log.samples.empty()) return trace;
   double sum_j = 0;
   trace.readings.push_back({0, log.samples.front().time_ns, 0});
   for (std::size_t i = 1; i < log.samples.size(); ++i) {

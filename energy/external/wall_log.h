@@ -20,15 +20,19 @@ struct WallSample {
 };
 
 struct WallLog {
-  std::vector<WallSample> samples;  // two or more, in time order
-  double interval_s = 0;            // between samples: the median
+  std::vector<WallSample> samples;  // in time order
+  double interval_s = 0;            // between samples: the median; 0 for fewer than two
   int meter_errors = 0;             // lines in which the log says that the meter failed
 };
 
 // Lines of PTDaemon, "Time,MM-DD-YYYY HH:MM:SS.mmm,Watts,22.97,…" (or DD-MM-YYYY where a day above
 // 12 says so, in the whole file), or a table below "unix_s,watts". Empty lines and those that start
-// with # are skipped.
+// with # are skipped. Fewer than two samples are no log.
 Parsed<WallLog> parse_wall_log(std::string_view text);
+
+// The same of a log that is being written: what follows its last line break is left for later, and
+// there need be no sample yet.
+Parsed<WallLog> parse_wall_log_so_far(std::string_view text);
 
 // Samples further apart than this leave a hole: two may be lost in a row.
 double longest_gap_s(const WallLog& log) noexcept;

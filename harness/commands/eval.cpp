@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "datasets/error.h"
+#include "energy/platform.h"
 #include "engine/error.h"
 #include "engine/thread_pool.h"
 #include "engine/tokenizer/tokenizer.h"
@@ -27,6 +28,7 @@
 #include "harness/fetch/datasets.h"
 #include "harness/fetch/transfer_progress.h"
 #include "harness/fitness.h"
+#include "harness/idle.h"
 #include "harness/instruments.h"
 #include "harness/machine.h"
 #include "harness/meter_option.h"
@@ -293,6 +295,7 @@ void EvalCommand::open_record() {
   if (!record_.has_value()) {
     record_ = begin_eval_record(identity(), report_.runs, pool_);
     record_->document()["environment"]["start"] = start_;
+    record_meter(*record_, *meter_, energy::cpu_vendor("/"));
     lock_ = RecordLock::take(record_->id());
     store_->begin(*record_);
   }

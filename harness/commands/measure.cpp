@@ -14,6 +14,7 @@
 #include "harness/command.h"
 #include "harness/command_series.h"
 #include "harness/error.h"
+#include "harness/idle.h"
 #include "harness/machine.h"
 #include "harness/measure_options.h"
 #include "harness/meter_option.h"
@@ -154,6 +155,7 @@ void MeasureRun::finish_record(const SeriesOutcome& outcome) {
   json& document = record_.document();
   if (outcome.idle.has_value()) document["protocol"]["idle"] = idle_part(*outcome.idle);
   document["environment"]["after"] = environment_snapshot();
+  record_meter(record_, *meter_, energy::cpu_vendor(options_.sysroot));
   std::vector<std::string> reasons;
   if (is_fake(options_.sysroot)) {
     reasons.push_back(
@@ -161,6 +163,10 @@ void MeasureRun::finish_record(const SeriesOutcome& outcome) {
   }
   const std::string note = short_window_note(outcome.trials.front().energy, meter_->info());
   if (!note.empty()) reasons.push_back("energy: " + note);
+  const energy::SourceInfo* source = meter_->info();
+  if (!options_.meter.empty() && source != nullptr && !source->detail.empty()) {
+    reasons.push_back(fmt::format("energy: from {}: {}", source->name, source->detail));
+  }
   if (!outcome.failure.empty()) reasons.push_back(outcome.failure);
   record_.finish(outcome.failure.empty() ? "ok" : "failed", reasons);
   keep([&](RecordStore& store) { store.finish(record_); });

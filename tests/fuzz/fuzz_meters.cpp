@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "energy/external/log_window.h"
 #include "energy/external/meter_spec.h"
 #include "energy/external/power_reading.h"
 #include "energy/external/replay_source.h"
@@ -39,6 +41,25 @@ void replay(const Trace& trace) {
   const EnergyDelta delta = meter.stop();
   require(delta.total_joules >= 0);
   require((delta.status == Status::kNotMeasured) == !delta.why.empty());
+}
+
+// Of a log that is being written there may be less, but what is there has its windows.
+void growing(std::string_view text) {
+  const Parsed<WallLog> log = parse_wall_log_so_far(text);
+  require(static_cast<bool>(log) == log.error.empty());
+  if (log) require(energy_between(*log, 1, 2'000'000'000, 0).total_joules >= 0);
+  const Parsed<Trace> so_far = parse_trace_so_far(text);
+  require(static_cast<bool>(so_far) == so_far.error.empty());
+  if (!so_far || so_far->readings.empty()) return;
+  const std::int64_t first_ns = so_far->readings.front().time_ns;
+  const std::int64_t last_ns = so_far->readings.back().time_ns;
+  const std::int64_t middle_ns = first_ns + (last_ns - first_ns) / 2;
+  for (const auto& [begin_ns, end_ns] :
+       {std::pair{first_ns, last_ns}, {first_ns, middle_ns}, {middle_ns, last_ns}}) {
+    const EnergyDelta delta = energy_between(*so_far, begin_ns, end_ns);
+    require(delta.total_joules >= 0);
+    require((delta.status == Status::kNotMeasured) == !delta.why.empty());
+  }
 }
 
 void trace(std::string_view text) {
@@ -79,6 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   answers(text);
   trace(text);
+  growing(text);
   wall_log(text);
   specification(text);
   return 0;
