@@ -12,7 +12,7 @@
 #include <system_error>
 #include <utility>
 
-#include "energy/bounded_command.h"
+#include "energy/external/child_output.h"
 #include "energy/platform.h"
 #include "energy/sensor_reader.h"
 #include "energy/stamp.h"
@@ -67,6 +67,11 @@ std::string printable(std::string_view text) {
   return clean;
 }
 
+ChildOutput ask(const std::vector<std::string>& command, std::chrono::milliseconds limit) {
+  const double limit_s = std::chrono::duration<double>(limit).count();
+  return run_child(command, {.limit_s = limit_s, .plain = true});
+}
+
 class PmicSource final : public EnergySource {
  public:
   PmicSource(SourceInfo info, std::vector<std::string> command, std::chrono::milliseconds limit,
@@ -81,10 +86,10 @@ class PmicSource final : public EnergySource {
   void read(std::span<Reading> readings) noexcept override {
     if (readings.empty()) return;
     const Stamp stamp;
-    const CommandResult result = run_bounded(command_, limit_);
-    readings[0] = {0, stamp.midpoint_ns(), result.error};
-    if (result.error != 0) return;
-    const PmicReading pmic = parse_pmic(result.output);
+    const ChildOutput result = ask(command_, limit_);
+    readings[0] = {0, stamp.midpoint_ns(), result.error_number};
+    if (result.error_number != 0) return;
+    const PmicReading pmic = parse_pmic(result.out);
     // Other rails than at the start would be another quantity.
     if (result.exit_code != 0 || !pmic.why.empty() || pmic.rails != rails_) {
       readings[0].error = EBADMSG;
@@ -124,12 +129,13 @@ Domain domain_of() {
   return domain;
 }
 
-Probe failed(const std::string& program, const CommandResult& result) {
+Probe failed(const std::string& program, const ChildOutput& result) {
   const std::string asked = program + " pmic_read_adc";
-  if (result.error == ETIMEDOUT) return refused(asked + " did not answer in time");
-  if (result.error != 0) return refused(asked + " failed: " + error_text(result.error));
+  const int error = result.error_number;
+  if (error == ETIMEDOUT) return refused(asked + " did not answer in time");
+  if (error != 0) return refused(asked + " failed: " + error_text(error));
   return refused(asked + " failed with exit code " + std::to_string(result.exit_code) + ": " +
-                     printable(result.output),
+                     printable(result.out),
                  "sudo usermod -aG video $USER (and log in again: the firmware answers the group "
                  "video)");
 }
@@ -185,9 +191,9 @@ Probe probe_pmic(const PmicOptions& options) {
     return refused("vcgencmd is not installed", "sudo apt install raspi-utils");
   }
   std::vector<std::string> command = {program, "pmic_read_adc"};
-  const CommandResult result = run_bounded(command, options.limit);
-  if (result.error != 0 || result.exit_code != 0) return failed(program, result);
-  PmicReading reading = parse_pmic(result.output);
+  const ChildOutput result = ask(command, options.limit);
+  if (result.error_number != 0 || result.exit_code != 0) return failed(program, result);
+  PmicReading reading = parse_pmic(result.out);
   if (!reading.why.empty()) {
     return refused("cannot use what " + program + " pmic_read_adc printed: " + reading.why);
   }

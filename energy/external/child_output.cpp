@@ -9,6 +9,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <thread>
 #include <utility>
 
 #include "energy/external/text.h"
@@ -42,8 +45,10 @@ struct Pipe {
   }
 };
 
-// 0 or an errno value. The child has a process group and the default signals of its own.
-int spawn(const std::vector<std::string>& arguments, const Pipe& out, const Pipe& err, pid_t& pid) {
+// 0 or an errno value. A process group of its own, so that its children can be killed with it;
+// signals as at login.
+int spawn(const std::vector<std::string>& arguments, bool plain, const Pipe& out, const Pipe& err,
+          pid_t& pid) {
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -51,70 +56,92 @@ int spawn(const std::vector<std::string>& arguments, const Pipe& out, const Pipe
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, out.write, STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, err.write, STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, plain ? out.write : err.write, STDERR_FILENO);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none;
-  sigset_t reset;
+  sigset_t all;
   sigemptyset(&none);
-  sigemptyset(&reset);
-  sigaddset(&reset, SIGPIPE);
+  sigfillset(&all);
   posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &reset);
+  posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  const int error = ::posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), environ);
+  char locale[] = "LC_ALL=C";
+  char path[] = "PATH=/usr/bin:/bin";
+  char* plain_environment[] = {locale, path, nullptr};
+  const int error = ::posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(),
+                                   plain ? plain_environment : environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   return error;
 }
 
-// False at the end of the pipe, which is then closed.
+// What the pipe holds, if anything; at its end it is closed. False when it does not fit.
 bool drain(int& end, std::string& text) {
   char buffer[4096];
   const ssize_t got = ::read(end, buffer, sizeof buffer);
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) return true;
   if (got <= 0) {
     Pipe::close_end(end);
-    return false;
+    return true;
   }
-  text.append(buffer, std::min(static_cast<std::size_t>(got), kLimit - text.size()));
-  return true;
+  const auto size = static_cast<std::size_t>(got);
+  const std::size_t room = kLimit - text.size();
+  text.append(buffer, std::min(size, room));
+  return size <= room;
 }
 
-// Both pipes to their ends; false when the time is over or the caller stops.
-bool collect(Pipe& out, Pipe& err, Clock::time_point deadline, const StopSignal& stop,
-             ChildOutput& output) {
+// Both pipes to their ends: 0, or why not as an errno value.
+int collect(Pipe& out, Pipe& err, Clock::time_point deadline, const StopSignal* stop,
+            ChildOutput& output) {
   while (out.read >= 0 || err.read >= 0) {
-    pollfd wanted[] = {
-        {out.read, POLLIN, 0}, {err.read, POLLIN, 0}, {stop.fd(), POLLIN, 0}};  // fd -1 is skipped
+    pollfd wanted[] = {{out.read, POLLIN, 0},  // fd -1 is skipped
+                       {err.read, POLLIN, 0},
+                       {stop != nullptr ? stop->fd() : -1, POLLIN, 0}};
     const int ready = ::poll(wanted, 3, milliseconds_until(deadline));
     if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0 || wanted[2].revents != 0) return false;
-    if (wanted[0].revents != 0) drain(out.read, output.out);
-    if (wanted[1].revents != 0) drain(err.read, output.err);
+    if (ready < 0) return errno;
+    if (wanted[2].revents != 0) return ECANCELED;
+    if (ready == 0) return ETIMEDOUT;
+    if (wanted[0].revents != 0 && !drain(out.read, output.out)) return E2BIG;
+    if (wanted[1].revents != 0 && !drain(err.read, output.err)) return E2BIG;
     // A child that prints without end keeps poll from timing out.
-    if (Clock::now() >= deadline) return false;
+    if (Clock::now() >= deadline) return ETIMEDOUT;
   }
-  return true;
+  return 0;
 }
 
 int exit_code(int status) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-// True, and its exit code, once the child has ended; false when the time is over or the caller
-// stops.
-bool wait_for(pid_t pid, Clock::time_point deadline, const StopSignal& stop, int& code) {
-  constexpr auto kStep = std::chrono::milliseconds(2);
+// A program may close its output and go on. 0 and its exit code once it has ended, else an errno
+// value.
+int wait_for(pid_t pid, Clock::time_point deadline, const StopSignal* stop, int& code) {
+  constexpr auto kStep = std::chrono::microseconds(500);
   while (true) {
     int status = 0;
     const pid_t ended = ::waitpid(pid, &status, WNOHANG);
     if (ended == pid) code = exit_code(status);
-    if (ended == pid || (ended < 0 && errno != EINTR)) return true;
-    if (Clock::now() >= deadline) return false;
-    if (stop.wait_until(std::min(deadline, Clock::now() + kStep))) return false;
+    if (ended == pid || (ended < 0 && errno != EINTR)) return 0;
+    if (Clock::now() >= deadline) return ETIMEDOUT;
+    if (stop != nullptr && stop->raised()) return ECANCELED;
+    std::this_thread::sleep_for(kStep);
+  }
+}
+
+std::string sentence(const std::string& program, int error, double limit_s) {
+  switch (error) {
+    case ECANCELED:
+      return program + " was called off";
+    case E2BIG:
+      return program + " said more than 64 KiB";
+    case ETIMEDOUT:
+      return program + " did not finish within " + short_number(limit_s) + " s";
+    default:
+      return "cannot hear " + program + ": " + error_text(error);
   }
 }
 
@@ -127,29 +154,36 @@ void kill_and_reap(pid_t pid) {
 
 }  // namespace
 
-ChildOutput run_child(const std::vector<std::string>& arguments, double limit_s,
-                      const StopSignal& stop) {
-  const Clock::time_point deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                                        std::chrono::duration<double>(limit_s));
+ChildOutput run_child(const std::vector<std::string>& arguments, const ChildRules& rules) {
+  const Clock::time_point deadline =
+      Clock::now() +
+      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(rules.limit_s));
   ChildOutput output;
+  if (arguments.empty()) {
+    output.error_number = EINVAL;
+    output.error = "cannot start a program without a name";
+    return output;
+  }
+  const std::string& program = arguments[0];
   Pipe out;
   Pipe err;
   pid_t pid = -1;
-  output.start_errno = out.read < 0 || err.read < 0 ? EMFILE : spawn(arguments, out, err, pid);
-  if (output.start_errno != 0) {
-    output.error = "cannot start " + arguments[0] + ": " + error_text(output.start_errno);
+  output.error_number =
+      out.read < 0 || err.read < 0 ? EMFILE : spawn(arguments, rules.plain, out, err, pid);
+  if (output.error_number != 0) {
+    output.error = "cannot start " + program + ": " + error_text(output.error_number);
     return output;
   }
   Pipe::close_end(out.write);
   Pipe::close_end(err.write);
-  if (collect(out, err, deadline, stop, output) &&
-      wait_for(pid, deadline, stop, output.exit_code)) {
-    return output;
+  output.error_number = collect(out, err, deadline, rules.stop, output);
+  if (output.error_number == 0) {
+    output.error_number = wait_for(pid, deadline, rules.stop, output.exit_code);
   }
-  kill_and_reap(pid);
-  output.error =
-      arguments[0] + (stop.raised() ? " was called off"
-                                    : " did not finish within " + short_number(limit_s) + " s");
+  if (output.error_number != 0) {
+    kill_and_reap(pid);
+    output.error = sentence(program, output.error_number, rules.limit_s);
+  }
   return output;
 }
 

@@ -122,7 +122,8 @@ Probe open_http(const MeterSpec& spec, const ExternalOptions& options) {
 
 Parsed<PowerReading> ask_ipmitool(const std::string& program, double limit_s,
                                   const StopSignal& stop) {
-  const ChildOutput output = run_child({program, "dcmi", "power", "reading"}, limit_s, stop);
+  const ChildOutput output =
+      run_child({program, "dcmi", "power", "reading"}, {.limit_s = limit_s, .stop = &stop});
   if (!output.error.empty()) return Parsed<PowerReading>::failed(output.error);
   if (output.exit_code == 0) return parse_dcmi(output.out);
   return Parsed<PowerReading>::failed("it ended with status " + std::to_string(output.exit_code) +

@@ -20,7 +20,7 @@ struct ExternalOptions {
 
 // Redfish takes its user and password from TERN_REDFISH_USER and TERN_REDFISH_PASSWORD, and a file
 // of certificates to trust from TERN_REDFISH_CA. The source of a trace or a log replays it whole:
-// use wall_log.h to get the energy of a run's window from a log.
+// a log that is written while a run goes on is opened by log_file.h.
 Probe open_external(const MeterSpec& spec, const ExternalOptions& options = {});
 
 }  // namespace tern::energy

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/support/catch.h"
+#include "tests/support/fake_sysfs.h"
 
 using namespace tern::energy;
 using Catch::Contains;
@@ -17,7 +18,11 @@ namespace {
 
 ChildOutput shell(const std::string& script, double limit_s = 60) {
   const StopSignal never;
-  return run_child({"/bin/sh", "-c", script}, limit_s, never);
+  return run_child({"/bin/sh", "-c", script}, {.limit_s = limit_s, .stop = &never});
+}
+
+ChildOutput plain(const std::vector<std::string>& arguments, double limit_s = 60) {
+  return run_child(arguments, {.limit_s = limit_s, .plain = true});
 }
 
 // Gone, or dead and not yet waited for by whoever inherited it.
@@ -41,15 +46,17 @@ TEST_CASE("a child's output, its errors and its exit code") {
 
 TEST_CASE("arguments reach the child as they are, and its stdin is empty") {
   const StopSignal never;
-  const ChildOutput output = run_child({"printf", "%s|", "a b", "$HOME;", "*"}, 60, never);
+  const ChildOutput output =
+      run_child({"printf", "%s|", "a b", "$HOME;", "*"}, {.limit_s = 60, .stop = &never});
   CHECK(output.out == "a b|$HOME;|*|");
   CHECK(shell("cat; echo end").out == "end\n");
 }
 
 TEST_CASE("a program that is not there is a reason") {
   const StopSignal never;
-  const ChildOutput output = run_child({"no-such-program-of-this-name"}, 60, never);
-  CHECK(output.start_errno == ENOENT);
+  const ChildOutput output =
+      run_child({"no-such-program-of-this-name"}, {.limit_s = 60, .stop = &never});
+  CHECK(output.error_number == ENOENT);
   CHECK_THAT(output.error, Contains("no-such-program-of-this-name") && Contains("No such file"));
 }
 
@@ -71,17 +78,23 @@ TEST_CASE("a child that hangs is killed, with what it started") {
 }
 
 TEST_CASE("a child that prints without end is cut and killed") {
-  const ChildOutput output = shell("while :; do echo 0123456789; done", 0.5);
-  CHECK_THAT(output.error, Contains("did not finish"));
+  const ChildOutput output = shell("while :; do echo 0123456789; done");
+  CHECK_THAT(output.error, Contains("said more than 64 KiB"));
+  CHECK(output.error_number == E2BIG);
   CHECK(output.out.size() == 64 * 1024);
+  CHECK(shell("while :; do echo 0123456789 >&2; done").error_number == E2BIG);
+  CHECK(plain({"/bin/sh", "-c", "while :; do echo xxxxxxxxxxxxxxxxxxxx; done"}).error_number ==
+        E2BIG);
 }
 
 TEST_CASE("a child ends when its caller stops") {
   StopSignal stop;
   std::thread stopper([&] { stop.raise(); });
-  const ChildOutput output = run_child({"/bin/sh", "-c", "sleep 1000"}, 2000, stop);
+  const ChildOutput output =
+      run_child({"/bin/sh", "-c", "sleep 1000"}, {.limit_s = 2000, .stop = &stop});
   stopper.join();
   CHECK_THAT(output.error, Contains("called off"));
+  CHECK(output.error_number == ECANCELED);
 }
 
 TEST_CASE("a child has the default signals, whatever its parent blocks") {
@@ -90,7 +103,38 @@ TEST_CASE("a child has the default signals, whatever its parent blocks") {
   sigaddset(&pipe, SIGPIPE);
   ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
   const StopSignal never;
-  const ChildOutput output = run_child({"grep", "^SigBlk", "/proc/self/status"}, 60, never);
+  const ChildOutput output =
+      run_child({"grep", "^SigBlk", "/proc/self/status"}, {.limit_s = 60, .stop = &never});
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   CHECK_THAT(output.out, Contains("SigBlk:\t0000000000000000"));
+}
+
+TEST_CASE("a plain child has one stream and an environment of its own") {
+  const ChildOutput echo = plain({"/bin/echo", "a  b", "$HOME", "; exit 9"});
+  CHECK(echo.error_number == 0);
+  CHECK(echo.exit_code == 0);
+  CHECK(echo.out == "a  b $HOME ; exit 9\n");
+  const ChildOutput failing = plain({"/bin/sh", "-c", "echo out; echo err >&2; exit 3"});
+  CHECK(failing.exit_code == 3);
+  CHECK(failing.out == "out\nerr\n");
+  CHECK(failing.err.empty());
+  CHECK(plain({"/bin/sh", "-c", "kill -9 $$"}).exit_code == 128 + SIGKILL);
+  CHECK(plain({"/bin/sh", "-c", "cat; echo $LC_ALL"}).out == "C\n");
+  CHECK(plain({"/usr/bin/env"}).out == "LC_ALL=C\nPATH=/usr/bin:/bin\n");
+}
+
+TEST_CASE("without anybody to call it off a child that does not answer is killed all the same") {
+  CHECK(plain({"/bin/sh", "-c", "echo begun; sleep 600"}, 0.3).error_number == ETIMEDOUT);
+  // The child holds the pipe open although its parent has gone.
+  CHECK(plain({"/bin/sh", "-c", "sleep 600 & exit 0"}, 0.3).error_number == ETIMEDOUT);
+  // The output is closed, the program goes on.
+  CHECK(plain({"/bin/sh", "-c", "exec >/dev/null 2>&1; sleep 600"}, 0.3).error_number == ETIMEDOUT);
+}
+
+TEST_CASE("what cannot be started is an errno value") {
+  const tern::tests::FakeSysfs tree;
+  CHECK(plain({tree.path("none").string()}).error_number == ENOENT);
+  tree.write("plain", "no program\n");
+  CHECK(plain({tree.path("plain").string()}).error_number == EACCES);
+  CHECK(plain({}).error_number == EINVAL);
 }
