@@ -174,16 +174,47 @@ std::vector<HwmonSensor> sensors_of(const Chip& chip) {
   return sensors;
 }
 
-}  // namespace
+std::vector<HwmonSensor> rails_of(const Chip& chip) {
+  std::map<int, HwmonSensor> rails;
+  for (const std::string& file : chip.files) {
+    const auto number = channel_number(file, "in_power", "_input");
+    if (!number) continue;
+    HwmonSensor sensor;
+    sensor.chip = chip.name;
+    sensor.device = chip.device;
+    sensor.channel = "in_power" + std::to_string(*number);
+    sensor.label = text_of(chip.directory / ("rail_name_" + std::to_string(*number)));
+    sensor.quantity = Quantity::kPower;
+    sensor.path = (chip.directory / file).string();
+    sensor.unit_uw = 1000;
+    rails.emplace(*number, std::move(sensor));
+  }
+  std::vector<HwmonSensor> sensors;
+  for (auto& [number, sensor] : rails) sensors.push_back(std::move(sensor));
+  return sensors;
+}
 
-HwmonListing list_hwmon_sensors(const std::string& directory) {
+// An entry of /sys/bus/iio/devices is a link into its device's folder.
+Chip open_iio(const fs::path& directory) {
+  Chip chip{directory, text_of(directory / "name"), "", names_in(directory)};
+  std::error_code error;
+  const fs::path target = fs::read_symlink(directory, error);
+  if (!error) chip.device = printable(target.parent_path().filename().string());
+  return chip;
+}
+
+using Opener = Chip (*)(const fs::path& directory);
+using Lister = std::vector<HwmonSensor> (*)(const Chip& chip);
+
+HwmonListing list_sensors(const std::string& directory, std::string_view stem, Opener open,
+                          Lister sensors_of_chip) {
   HwmonListing listing;
   std::error_code error;
   std::vector<Chip> chips;
   fs::directory_iterator entries(directory, error);
   for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
-    if (entries->path().filename().string().starts_with("hwmon")) {
-      chips.push_back(open_chip(entries->path()));
+    if (entries->path().filename().string().starts_with(stem)) {
+      chips.push_back(open(entries->path()));
     }
   }
   listing.error = error.value();
@@ -192,7 +223,7 @@ HwmonListing list_hwmon_sensors(const std::string& directory) {
   });
   std::map<std::string, int> instances;
   for (const Chip& chip : chips) {
-    std::vector<HwmonSensor> sensors = sensors_of(chip);
+    std::vector<HwmonSensor> sensors = sensors_of_chip(chip);
     if (sensors.empty()) continue;
     const int instance = instances[chip.name]++;
     for (HwmonSensor& sensor : sensors) {
@@ -201,6 +232,18 @@ HwmonListing list_hwmon_sensors(const std::string& directory) {
     }
   }
   return listing;
+}
+
+}  // namespace
+
+HwmonListing list_hwmon_sensors(const std::string& directory) {
+  return list_sensors(directory, "hwmon", open_chip, sensors_of);
+}
+
+HwmonListing list_iio_sensors(const std::string& directory) {
+  return list_sensors(directory, "iio:device", open_iio, [](const Chip& chip) {
+    return chip.name == "ina3221x" ? rails_of(chip) : std::vector<HwmonSensor>();
+  });
 }
 
 }  // namespace tern::energy

@@ -1,7 +1,7 @@
 #pragma once
-// The energy and power sensors of a hwmon tree as the kernel publishes them: by the chip's `name`
-// and the sensor's label, never by the number of hwmonX, which changes at boot. No judgement of
-// what a sensor covers: that is hwmon_policy.
+// The energy and power sensors of a hwmon (or iio) tree as the kernel publishes them: by the chip's
+// `name` and the sensor's label, never by the number of hwmonX, which changes at boot. No judgement
+// of what a sensor covers: that is hwmon_policy.
 
 #include <string>
 #include <vector>
@@ -19,6 +19,7 @@ struct HwmonSensor {
   Quantity quantity = Quantity::kEnergy;
   std::string path;
   std::string times_path;  // the current that belongs to a voltage, else ""
+  int unit_uw = 1;         // of power: microwatts in one count of the file
   double averaging_s = 0;  // as the chip says; 0: it does not
   std::string defect;      // why it cannot be read, as far as the tree tells: "disabled (…)"
   std::string remedy;
@@ -32,5 +33,10 @@ struct HwmonListing {
 // Sensors in the order of chip name, device and channel. Text from the tree is cut to 64 printable
 // ASCII characters, because it ends in records.
 HwmonListing list_hwmon_sensors(const std::string& directory);
+
+// The rails that NVIDIA's driver ina3221x of JetPack 4 publishes under iio instead, in the same
+// order: in_powerN_input in milliwatts, named by rail_name_N (energy.md section 1.5). Other devices
+// of iio measure no power that a rule could place.
+HwmonListing list_iio_sensors(const std::string& directory);
 
 }  // namespace tern::energy

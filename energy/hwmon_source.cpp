@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
@@ -43,6 +44,13 @@ Pace usual_pace(SensorFamily family) {
   }
 }
 
+// How often a counter moves where that is known: the chip's update_interval, or the hardware's 1 ms
+// behind amd_energy (energy.md section 1.0). 0 where firmware moves it at a pace of its own.
+double known_update_s(const HwmonSensor& sensor, SensorFamily family) {
+  if (sensor.averaging_s > 0) return sensor.averaging_s;
+  return family == SensorFamily::kAmdEnergy ? usual_pace(family).update_s : 0;
+}
+
 DomainKind kind_of(const SensorMeaning& meaning) {
   if (meaning.family == SensorFamily::kUnknown) return DomainKind::kOther;
   if (meaning.family == SensorFamily::kAmdEnergy || meaning.family == SensorFamily::kXgene) {
@@ -61,10 +69,11 @@ Domain domain_of(const HwmonSensor& sensor, const SensorMeaning& meaning, bool l
     pace_power(domain, sensor.averaging_s > 0 ? sensor.averaging_s : pace.averaging_s);
     domain.no_data = "the chip has no reading (disabled, or its firmware does not answer)";
   } else {
-    domain.update_s = pace.update_s;
+    const double known_s = known_update_s(sensor, meaning.family);
+    domain.update_s = known_s > 0 ? known_s : pace.update_s;
     // A core may truly sleep for long; a socket may not.
     const bool restless = live && domain.kind != DomainKind::kCore;
-    if (restless) domain.max_silence_s = kSilentUpdates * pace.update_s;
+    if (restless) domain.max_silence_s = kSilentUpdates * domain.update_s;
   }
   return domain;
 }
@@ -80,7 +89,8 @@ struct Candidates {
       meanings.push_back(meaning_of(sensor));
       // An empty path: a sensor that is only listed must not be opened.
       const bool wanted = meanings.back().worth_reading;
-      readers.emplace_back(wanted ? sensor.path : "", wanted ? sensor.times_path : "");
+      readers.emplace_back(wanted ? sensor.path : "", wanted ? sensor.times_path : "",
+                           sensor.unit_uw);
       if (wanted && sensor.defect.empty()) {
         sensor.defect = readers.back().defect();
         if (denied(readers.back())) sensor.remedy = "sudo chmod a+r " + sensor.path;
@@ -207,12 +217,31 @@ Probe no_sensors(const std::string& directory, int error) {
                  "on NVIDIA Grace: sudo modprobe acpi_power_meter force_cap_on=y");
 }
 
+// Whether the total has a counter, and every counter in it moves at a pace that is known: then a
+// window can be judged by it. Sensors of power say themselves how long a window they need.
+bool counts_at_known_pace(const Candidates& found, const SensorChoice& choice) {
+  bool counts = false;
+  for (std::size_t i = 0; i < found.sensors.size(); ++i) {
+    const HwmonSensor& sensor = found.sensors[i];
+    if (!choice.why_excluded[i].empty() || sensor.quantity == Quantity::kPower) continue;
+    if (known_update_s(sensor, found.meanings[i].family) <= 0) return false;
+    counts = true;
+  }
+  return counts;
+}
+
 }  // namespace
 
 Probe probe_hwmon(const HwmonOptions& options) {
-  const std::string directory = under_root(options.sysroot, "sys/class/hwmon");
+  std::string directory = under_root(options.sysroot, "sys/class/hwmon");
   HwmonListing listing = list_hwmon_sensors(directory);
-  if (listing.error != 0 || listing.sensors.empty()) return no_sensors(directory, listing.error);
+  const std::string iio = under_root(options.sysroot, "sys/bus/iio/devices");
+  std::vector<HwmonSensor> rails = list_iio_sensors(iio).sensors;
+  if (rails.empty() && (listing.error != 0 || listing.sensors.empty())) {
+    return no_sensors(directory, listing.error);
+  }
+  if (!rails.empty()) directory = listing.sensors.empty() ? iio : directory + " and " + iio;
+  std::move(rails.begin(), rails.end(), std::back_inserter(listing.sensors));
   Candidates found(std::move(listing.sensors));
   if (options.live) {
     found.drop_lifeless(options.pause ? options.pause : [] {
@@ -222,6 +251,12 @@ Probe probe_hwmon(const HwmonOptions& options) {
   const std::size_t packages = read_topology(options.sysroot).packages.size();
   const SensorChoice choice = choose_total(found.sensors, found.meanings, packages);
   if (!choice.any()) return nothing_counts(directory, found, choice);
+  SourceInfo info;
+  info.name = kName;
+  info.detail = directory;
+  info.coverage = choice.coverage;
+  info.attributed = is_virtual_machine(options.sysroot);
+  info.live = options.live && counts_at_known_pace(found, choice);
   SourceParts parts;
   for (std::size_t i = 0; i < found.sensors.size(); ++i) {
     Domain domain = domain_of(found.sensors[i], found.meanings[i], options.live);
@@ -231,11 +266,6 @@ Probe probe_hwmon(const HwmonOptions& options) {
     parts.add(found.sensors[i], std::move(domain), std::move(found.readers[i]),
               found.meanings[i].worth_reading);
   }
-  SourceInfo info;
-  info.name = kName;
-  info.detail = directory;
-  info.coverage = choice.coverage;
-  info.attributed = is_virtual_machine(options.sysroot);
   return {kName, parts.finish(std::move(info)), "", ""};
 }
 

@@ -22,8 +22,8 @@ constexpr double kLeastPolls = 8;
 
 }  // namespace
 
-SensorReader::SensorReader(const std::string& path, const std::string& times_path)
-    : path_(path), times_path_(times_path), file_(path) {
+SensorReader::SensorReader(const std::string& path, const std::string& times_path, int unit)
+    : path_(path), times_path_(times_path), unit_(unit), file_(path) {
   if (!times_path.empty()) times_.emplace(times_path);
 }
 
@@ -40,6 +40,7 @@ int SensorReader::read(std::uint64_t& raw) const noexcept {
     if (const int error = times_->read(factor); error != 0) return error;
     if (__builtin_mul_overflow(value, factor, &value)) return ERANGE;
   }
+  if (__builtin_mul_overflow(value, std::int64_t{unit_}, &value)) return ERANGE;
   if (value < 0) return ERANGE;
   raw = static_cast<std::uint64_t>(value);
   return 0;

@@ -16,8 +16,9 @@ namespace tern::energy {
 
 class SensorReader {
  public:
-  // times_path: "" or the second factor (millivolts times milliamperes are microwatts).
-  SensorReader(const std::string& path, const std::string& times_path);
+  // times_path: "" or the second factor (millivolts times milliamperes are microwatts). unit: what
+  // one count of the file stands for, of what the meter counts in.
+  SensorReader(const std::string& path, const std::string& times_path, int unit = 1);
 
   int open_error() const noexcept;
   // The raw value with the time in the middle of reading it; see Reading.
@@ -30,6 +31,7 @@ class SensorReader {
 
   std::string path_;
   std::string times_path_;
+  int unit_;
   SensorFile file_;
   std::optional<SensorFile> times_;
 };

@@ -2,7 +2,9 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <utility>
 
+#include "energy/energy_meter.h"
 #include "tests/energy/hwmon_trees.h"
 #include "tests/support/catch.h"
 
@@ -99,6 +101,49 @@ TEST_CASE("the three supplies of AGX Orin are a total only together") {
   chip.number("in3_enable", 0);
   CHECK(copy_of(tree).source == nullptr);
   CHECK_THAT(copy_of(tree).why_not, Contains("only a part of the supplies"));
+}
+
+TEST_CASE("JetPack 4 has the rails under iio, in milliwatts") {
+  const FakeSysfs tree;
+  jetpack4(tree);
+  const Probe probe = copy_of(tree);
+  CHECK(total_of(probe) == Names{"ina3221x/VDD_IN"});
+  CHECK(total_w(probe) == Approx(5));
+  CHECK(domain(probe, "ina3221x/VDD_CPU_GPU_CV").why_excluded == "inside ina3221x/VDD_IN");
+  CHECK(domain(probe, "ina3221x/VDD_SOC").why_excluded == "inside ina3221x/VDD_IN");
+  CHECK(probe.source->info().domains.size() == 3);
+  CHECK(probe.source->info().coverage == "VDD_IN (ina3221x), the whole board or module");
+  CHECK(probe.source->info().detail == tree.path("sys/bus/iio/devices").string());
+  CHECK(domain(probe, "ina3221x/VDD_IN").quantity == Quantity::kPower);
+
+  const std::string rail = "sys/bus/iio/devices/iio:device0/in_power0_input";
+  std::vector<Reading> readings(3);
+  for (const auto& [text, error] : {std::pair{"-1\n", ERANGE},
+                                    {"9223372036854775807\n", ERANGE},
+                                    {"much\n", EBADMSG},
+                                    {"0\n", 0}}) {
+    tree.write(rail, text);
+    probe.source->read(readings);
+    CHECK(readings[0].error == error);
+  }
+  tree.write(rail, "soon\n");
+  const Probe broken = copy_of(tree);
+  CHECK(broken.source == nullptr);
+  CHECK_THAT(broken.why_not, Contains("sys/bus/iio/devices makes a total") &&
+                                 Contains("ina3221x/VDD_IN: not measurable") &&
+                                 Contains("VDD_CPU_GPU_CV and 1 more: a rail of the board"));
+}
+
+TEST_CASE("other devices of iio, and rails without a name, are no meter") {
+  const FakeSysfs tree;
+  tree.write("sys/bus/iio/devices/iio:device0/name", "bme280\n");
+  tree.write("sys/bus/iio/devices/iio:device0/in_power0_input", "7\n");
+  CHECK_THAT(copy_of(tree).why_not, Contains("sys/class/hwmon does not exist"));
+  jetpack4(tree, "iio:device1");
+  tree.write("sys/bus/iio/devices/iio:device1/rail_name_0", "\n");
+  CHECK_THAT(copy_of(tree).why_not, Contains("ina3221x/in_power0: it has no label"));
+  FakeChip(tree, 0, "coretemp").number("temp1_input", 1);
+  CHECK_THAT(copy_of(tree).why_not, Contains("ina3221x/in_power0: it has no label"));
 }
 
 TEST_CASE("an INA226 counts by its label; without one it covers the unknown") {
@@ -322,6 +367,8 @@ TEST_CASE("live counters must move and live powers must not be nothing") {
   const Probe moving = probe(true);
   CHECK(total_of(moving) == Names{"amd_energy/Esocket0"});
   CHECK(domain(moving, "amd_energy/Esocket0").max_silence_s == Approx(0.1));
+  CHECK(moving.source->info().live);
+  CHECK_FALSE(copy_of(tree).source->info().live);
 
   const FakeSysfs board;
   const FakeChip rails = jetson(board, 0);
@@ -343,4 +390,34 @@ TEST_CASE("a sensor that vanishes after the probe is an errno value in its readi
   chip.write("curr1_input", "no\n");
   probe.source->read(readings);
   CHECK(readings[0].error == EBADMSG);
+}
+
+TEST_CASE("windows are judged by counters whose pace is known") {
+  const FakeSysfs tree;
+  const FakeChip chip(tree, 0, "scmi_sensors");
+  std::int64_t energy_uj = 7'000'000;
+  const auto move = [&] { chip.number("energy1_input", energy_uj += 1'000'000); };
+  chip.write("energy1_label", "SYS_ENM\n");
+  move();
+  const auto live = [&] {
+    return probe_hwmon({.sysroot = tree.root(), .live = true, .pause = move});
+  };
+  // The firmware's own pace: nobody knows it.
+  CHECK_FALSE(live().source->info().live);
+  // An hour between two updates, and a window of as good as none.
+  chip.number("update_interval", 3'600'000);
+  Probe slow = live();
+  CHECK(slow.source->info().live);
+  CHECK(domain(slow, "scmi_sensors/SYS_ENM").update_s == Approx(3600));
+  EnergyMeter meter(std::move(slow.source));
+  meter.start();
+  move();
+  const EnergyDelta delta = meter.stop();
+  CHECK(delta.status == Status::kNotMeasured);
+  CHECK_THAT(delta.why, Contains("is too short for this counter (scmi_sensors/SYS_ENM"));
+  // Sensors of power say themselves how long a window they need.
+  const FakeSysfs board;
+  jetson(board, 0);
+  CHECK_FALSE(
+      probe_hwmon({.sysroot = board.root(), .live = true, .pause = [] {}}).source->info().live);
 }

@@ -62,6 +62,20 @@ inline FakeChip jetson(const FakeSysfs& tree, int number) {
   return chip;
 }
 
+// The rails of an INA3221 under NVIDIA's own driver of JetPack 4: 5000, 1500 and 900 mW.
+inline void jetpack4(const FakeSysfs& tree, const std::string& device = "iio:device0") {
+  const std::string folder = "sys/bus/iio/devices/" + device + "/";
+  tree.write(folder + "name", "ina3221x\n");
+  const char* labels[] = {"VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"};
+  const char* milliwatts[] = {"5000", "1500", "900"};
+  for (int rail = 0; rail < 3; ++rail) {
+    const std::string n = std::to_string(rail);
+    tree.write(folder + "rail_name_" + n, std::string(labels[rail]) + "\n");
+    tree.write(folder + "in_power" + n + "_input", std::string(milliwatts[rail]) + "\n");
+    tree.write(folder + "in_voltage" + n + "_input", "5000\n");
+  }
+}
+
 // One ACPI power meter of NVIDIA Grace; like the older drivers it keeps all with the device.
 inline FakeChip grace_meter(const FakeSysfs& tree, int number, const std::string& what, int socket,
                             std::int64_t power_uw) {

@@ -1,8 +1,9 @@
 // Any bytes as a small tree of sysfs: every source over it is usable or says why not, what it reads
 // adds up to no nonsense, and what it says fits into a record.
 //
-// The input is text: a line "> PATH" begins a file below sys/class, the lines up to the next one
-// are what it holds; the file "> pmic" is parsed as vcgencmd's answer instead.
+// The input is text: a line "> PATH" begins a file below sys/class, or sys where the path begins
+// with bus/, the lines up to the next one are what it holds; the file "> pmic" is parsed as
+// vcgencmd's answer instead.
 
 #include <stdlib.h>
 
@@ -78,7 +79,7 @@ void write(const std::string& path, std::string_view content) {
     return;
   }
   if (!is_tame(path)) return;
-  const fs::path file = root() / "sys/class" / path;
+  const fs::path file = root() / (path.starts_with("bus/") ? "sys" : "sys/class") / path;
   std::error_code error;
   fs::create_directories(file.parent_path(), error);
   if (!error) std::ofstream(file, std::ios::binary) << content;
