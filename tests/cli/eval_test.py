@@ -8,6 +8,7 @@ import unittest
 
 import jsonschema
 
+from meter_log_writer import steady_trace
 from run_tern import TernTest, command, tern
 from tokenize_test import tokenizer_json
 
@@ -127,6 +128,21 @@ class Scores(Eval):
             json.dump(record, file)
         self.run_ok("store", "import", self.path("r.json"), "--db", self.path("other.db"))
         self.assertEqual(self.record(self.path("other.db")), record)
+
+    def test_joules_of_a_log_that_another_program_writes(self):
+        db, log = self.path("t.db"), self.path("log")
+        with open(log, "w", encoding="ascii") as file:
+            file.write(steady_trace(40))
+        self.eval("--tasks", "piqa", "--limit", "2", "--db", db, "--meter", f"trace:{log}", *self.model)
+        record = self.record(db)
+        self.assertEqual(record["meter"]["source"], "external trace")
+        self.assertIn(log, record["meter"]["detail"])
+        for item in record["evals"][0]["items"]:
+            energy = item["energy"]
+            if "between two samples" in energy.get("why", ""):  # of a very fast machine
+                continue
+            self.assertEqual(energy["status"], "measured", energy)
+            self.assertAlmostEqual(energy["domains"]["wall"]["uj"] / 1e6 / energy["window_s"], 40, delta=0.1)
 
     @LONG
     def test_one_answer_everywhere(self):
