@@ -1,13 +1,13 @@
 #include "energy/child_counters.h"
 
 #include <linux/perf_event.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <utility>
 
+#include "energy/perf_open.h"
 #include "energy/sysfs_file.h"
 
 namespace tern::energy {
@@ -16,20 +16,8 @@ namespace {
 // Not in a group: a group is counted as a whole or not at all, and inherited groups need newer
 // kernels.
 int open_inherited(const PerfEvent& event, int process_id) {
-  perf_event_attr attr{};
-  attr.size = sizeof attr;
-  attr.type = event.type;
-  attr.config = event.config;
-  attr.config1 = event.config1;
-  attr.config2 = event.config2;
-  attr.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
-  attr.disabled = 1;
-  attr.enable_on_exec = 1;
-  attr.inherit = 1;
-  attr.exclude_kernel = 1;
-  attr.exclude_hv = 1;
-  const long fd = ::syscall(SYS_perf_event_open, &attr, process_id, -1, -1, PERF_FLAG_FD_CLOEXEC);
-  return fd < 0 ? -errno : static_cast<int>(fd);
+  return open_perf_event(event, {.thread_id = process_id},
+                         {.start = PerfStart::kOnExec, .user_only = true});
 }
 
 // Value, enabled, running: perf_event_open(2), without PERF_FORMAT_GROUP.

@@ -1,7 +1,5 @@
 #include "energy/dram_counters.h"
 
-#include <linux/perf_event.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "energy/perf_open.h"
 #include "energy/perf_permission.h"
 #include "energy/sysfs_file.h"
 #include "energy/sysfs_pmu.h"
@@ -70,15 +69,7 @@ Reading read_counter(int fd) {
 
 // No exclude bits and no thread: an uncore PMU knows neither (EINVAL).
 int open_on_cpu(const PerfEvent& event, int cpu) {
-  perf_event_attr attr{};
-  attr.size = sizeof attr;
-  attr.type = event.type;
-  attr.config = event.config;
-  attr.config1 = event.config1;
-  attr.config2 = event.config2;
-  attr.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
-  const long fd = ::syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-  return fd < 0 ? -errno : static_cast<int>(fd);
+  return open_perf_event(event, {.cpu = cpu}, {});
 }
 
 std::optional<double> bytes_of(const SysfsEvent& event) {

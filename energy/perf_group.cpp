@@ -2,7 +2,6 @@
 
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +9,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "energy/perf_open.h"
 #include "energy/perf_permission.h"
 #include "energy/sysfs_file.h"
 
@@ -17,20 +17,10 @@ namespace tern::energy {
 namespace {
 
 int open_event(const PerfEvent& event, int thread_id, int leader) {
-  perf_event_attr attr{};
-  attr.size = sizeof attr;
-  attr.type = event.type;
-  attr.config = event.config;
-  attr.config1 = event.config1;
-  attr.config2 = event.config2;
-  attr.read_format =
-      PERF_FORMAT_GROUP | PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
-  if (leader < 0) attr.disabled = 1;  // members follow their leader
-  attr.exclude_kernel = 1;
-  attr.exclude_hv = 1;
-  const long fd =
-      ::syscall(SYS_perf_event_open, &attr, thread_id, -1, leader, PERF_FLAG_FD_CLOEXEC);
-  return fd < 0 ? -errno : static_cast<int>(fd);
+  // Members follow their leader.
+  const PerfStart start = leader < 0 ? PerfStart::kWhenEnabled : PerfStart::kAtOnce;
+  return open_perf_event(event, {.thread_id = thread_id},
+                         {.start = start, .user_only = true, .grouped = true, .leader = leader});
 }
 
 struct GroupReading {

@@ -1,7 +1,5 @@
 #include "energy/perf_power_source.h"
 
-#include <linux/perf_event.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "energy/perf_open.h"
 #include "energy/perf_permission.h"
 #include "energy/perf_power_pmu.h"
 #include "energy/platform.h"
@@ -33,17 +32,11 @@ constexpr double kSafe_j = 16384;
 class PowerCounter {
  public:
   PowerCounter(std::uint32_t type, std::uint64_t config, int cpu) {
-    perf_event_attr attr{};
-    attr.size = sizeof attr;
-    attr.type = type;
-    attr.config = config;
-    attr.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
-    const long fd = ::syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-    if (fd < 0) {
-      error_ = errno;
-    } else {
-      fd_ = static_cast<int>(fd);
-    }
+    PerfEvent event;
+    event.type = type;
+    event.config = config;
+    fd_ = open_perf_event(event, {.cpu = cpu}, {});
+    if (fd_ < 0) error_ = -std::exchange(fd_, -1);
   }
   PowerCounter(PowerCounter&& other) noexcept
       : fd_(std::exchange(other.fd_, -1)), error_(other.error_) {}
