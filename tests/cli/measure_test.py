@@ -154,6 +154,9 @@ class Joules(Measure):
         self.writer()
         text = self.measure("sleep", "0.03").stderr
         self.assertIn("energy: measured by powercap", text)
+        window_s = self.stored()[0]["trials"][0]["energy"]["window_s"]
+        if window_s >= 0.1:
+            self.skipTest(f"the machine took {window_s} s for a sleep of 0.03 s: that is no short window")
         self.assertRegex(text, "shorter than 100 updates of the meter.*% of the energy")
 
     def test_without_a_meter_there_is_a_reason_and_no_number(self):
