@@ -25,10 +25,14 @@ constexpr std::uint64_t kCounterMax = 0xFFFFFFFF;  // RAPL counters have 32 bits
 constexpr double kLeastPackage_w = 50;
 constexpr double kLimitMargin = 1.5;
 
-// intel-rapl:1:2 is {false, 1, 2}; intel-rapl:1 is {false, 1, -1}. Sorts parents before their
-// children.
+// The doors to the counters of one package, most usual first. Linux registers TPMI's zones under
+// the MSRs' own name; the others may repeat what is there already.
+constexpr std::array<std::string_view, 3> kInterfaces = {
+    "intel-rapl:", "intel-rapl-tpmi:", "intel-rapl-mmio:"};
+
+// intel-rapl:1:2 is {0, 1, 2}; intel-rapl:1 is {0, 1, -1}. Sorts parents before their children.
 struct ZoneId {
-  bool mmio = false;
+  std::size_t interface = 0;
   int zone = -1;
   int child = -1;
   auto operator<=>(const ZoneId&) const = default;
@@ -50,8 +54,10 @@ bool take(std::string_view& text, std::string_view prefix) {
 
 std::optional<ZoneId> parse_zone_id(std::string_view name) {
   ZoneId id;
-  id.mmio = take(name, "intel-rapl-mmio:");
-  if (!id.mmio && !take(name, "intel-rapl:")) return std::nullopt;
+  while (id.interface < kInterfaces.size() && !take(name, kInterfaces[id.interface])) {
+    ++id.interface;
+  }
+  if (id.interface == kInterfaces.size()) return std::nullopt;
   const auto zone = take_number(name);
   if (!zone) return std::nullopt;
   id.zone = *zone;
@@ -65,7 +71,7 @@ std::optional<ZoneId> parse_zone_id(std::string_view name) {
 }
 
 std::string directory_name(const ZoneId& id) {
-  std::string name = id.mmio ? "intel-rapl-mmio:" : "intel-rapl:";
+  std::string name(kInterfaces[id.interface]);
   name += std::to_string(id.zone);
   if (id.child >= 0) name += ":" + std::to_string(id.child);
   return name;
@@ -158,7 +164,7 @@ PowercapZone read_zone(const fs::path& root, const ZoneId& id, const PowercapZon
   domain.name = label.text;
   if (id.child >= 0) {
     const std::string above =
-        parent != nullptr ? parent->domain.name : directory_name({id.mmio, id.zone, -1});
+        parent != nullptr ? parent->domain.name : directory_name({id.interface, id.zone, -1});
     domain.name = above + "/" + label.text;
   }
   domain.kind = name.kind;
@@ -170,14 +176,25 @@ PowercapZone read_zone(const fs::path& root, const ZoneId& id, const PowercapZon
 }
 
 // One quantity must not be added twice: the MMIO interface repeats the MSR one, and two drivers may
-// register one package under one name.
-void exclude_repetition(const ZoneId& id, std::set<std::string>& seen, PowercapZone& zone) {
+// register one package under one name. What stands below a repetition is no part of the total
+// either, whether or not the first interface has it. parent: the repeated zone above, or null.
+void exclude_repetition(const ZoneId& id, const PowercapZone* parent, std::set<std::string>& seen,
+                        PowercapZone& zone) {
   Domain& domain = zone.domain;
-  if (!id.mmio && seen.insert(domain.name).second) return;
+  const std::string door = directory_name({id.interface, id.zone, -1});
+  const bool below = parent != nullptr && parent->domain.name.starts_with(door + "/");
+  // Below a repetition the name begins with that of the zone above, which has the door in it
+  // already.
+  const std::string plain = below ? domain.name.substr(door.size() + 1) : domain.name;
+  const bool first = seen.insert(plain).second;
+  if (first && !below) return;
   domain.included = false;
-  if (domain.measurable) domain.why_excluded = "repeats " + domain.name;
-  const std::string prefix = directory_name({id.mmio, id.zone, -1});
-  if (!domain.name.starts_with(prefix)) domain.name = prefix + "/" + domain.name;
+  if (domain.measurable) {
+    domain.why_excluded = first
+                              ? "beside what repeats " + parent->domain.name.substr(door.size() + 1)
+                              : "repeats " + plain;
+  }
+  if (!domain.name.starts_with(door)) domain.name = door + "/" + domain.name;
 }
 
 }  // namespace
@@ -210,14 +227,14 @@ ZoneListing list_powercap_zones(const std::string& directory) {
   std::optional<PowercapZone> parent;
   ZoneId parent_id;
   for (const ZoneId& id : ids) {
-    const ZoneId above{id.mmio, id.zone, -1};
+    const ZoneId above{id.interface, id.zone, -1};
     const bool has_parent = id.child >= 0 && parent && parent_id == above;
     PowercapZone zone = read_zone(directory, id, has_parent ? &*parent : nullptr);
+    exclude_repetition(id, has_parent ? &*parent : nullptr, seen, zone);
     if (id.child < 0) {
       parent = zone;
       parent_id = id;
     }
-    exclude_repetition(id, seen, zone);
     listing.zones.push_back(std::move(zone));
   }
   return listing;

@@ -20,8 +20,8 @@ struct ZoneListing {
   std::vector<PowercapZone> zones;
 };
 
-// All of intel-rapl:N, intel-rapl:N:M and intel-rapl-mmio:N(:M) under directory, in that order. A
-// zone that cannot be measured is listed with its reason.
+// All of intel-rapl:N(:M), intel-rapl-tpmi:N(:M) and intel-rapl-mmio:N(:M) under directory, in that
+// order. A zone that cannot be measured is listed with its reason.
 ZoneListing list_powercap_zones(const std::string& directory);
 
 // The counter restarts after 2^32 units, and the kernel publishes (2^32 - 1) units, truncated, as

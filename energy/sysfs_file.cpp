@@ -29,7 +29,8 @@ std::optional<std::uint64_t> parse_digits(std::string_view text, int base) noexc
 
 FileText read_small_file(const std::string& path) {
   constexpr std::size_t kLimit = 64 * 1024;
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Nothing here may wait: in a made-up tree a pipe could stand for a file.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return {"", errno};
   FileText file;
   char buffer[4096];
@@ -79,7 +80,7 @@ std::string under_root(const std::string& sysroot, std::string_view relative) {
 
 CounterFile::CounterFile(const std::string& path)
     : path_(path),
-      fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)),
+      fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)),
       open_error_(fd_ < 0 ? errno : 0) {}
 
 CounterFile::~CounterFile() {
@@ -95,7 +96,7 @@ int CounterFile::follow_replacement() const noexcept {
   struct stat status {};
   if (::fstat(fd_, &status) != 0) return errno;
   if (status.st_nlink > 0) return 0;
-  const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return errno;
   ::close(fd_);
   fd_ = fd;

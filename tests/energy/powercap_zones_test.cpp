@@ -95,6 +95,25 @@ TEST_CASE("two drivers' zones of one package are summed once") {
   CHECK_FALSE(zones[3].domain.included);
 }
 
+TEST_CASE("another interface counts where it is the only one, and never beside the first") {
+  const FakeSysfs alone;
+  alone.zone("intel-rapl-mmio:0", "package-0");
+  CHECK(named(zones_of(alone), "package-0").included);
+  const FakeSysfs tpmi;
+  tpmi.zone("intel-rapl-tpmi:0", "package-0");
+  tpmi.zone("intel-rapl-tpmi:0:0", "dram");
+  tpmi.zone("intel-rapl-tpmi:1", "package-1");
+  for (const PowercapZone& zone : zones_of(tpmi)) CHECK(zone.domain.included);
+  // Not even what the first one lacks: it would be the memory of another door's package.
+  const FakeSysfs beside;
+  beside.zone("intel-rapl:0", "package-0");
+  beside.zone("intel-rapl-mmio:0", "package-0");
+  beside.zone("intel-rapl-mmio:0:0", "dram");
+  const Domain dram = named(zones_of(beside), "intel-rapl-mmio:0/package-0/dram");
+  CHECK_FALSE(dram.included);
+  CHECK(dram.why_excluded == "beside what repeats package-0");
+}
+
 TEST_CASE("a unit that the kernel cut to whole nanojoules is put right where the range tells") {
   CHECK(joules_per_microjoule_count(65532610987) == Approx(1e-6 * 15258.7890625 / 15258));
   CHECK(joules_per_microjoule_count(65532610987) / 1e-6 - 1 == Approx(5.17e-5).epsilon(0.001));

@@ -1,5 +1,7 @@
 #include "energy/sysfs_file.h"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <filesystem>
 
@@ -97,4 +99,13 @@ TEST_CASE("a number is a count or hexadecimal digits after 0x") {
     INFO('"' << text << '"');
     CHECK_FALSE(parse_number(text).has_value());
   }
+}
+
+TEST_CASE("a pipe in the place of a file is no number, and nobody waits for its writer") {
+  const FakeSysfs tree;
+  const std::string path = tree.path("energy_uj").string();
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  CHECK(read_small_file(path).text.empty());
+  std::uint64_t value = 0;
+  CHECK(CounterFile(path).read(value) == ESPIPE);
 }
