@@ -89,11 +89,8 @@ ChildCounters::ChildCounters(const std::vector<PerfEvent>& events, int process_i
       counter.fd = fd;
       continue;
     }
-    const std::string paranoid = read_small_file("/proc/sys/kernel/perf_event_paranoid").text;
     // Not its name, which stands beside it: counters that share a reason can then share a line.
-    const OpenFailure failure = explain_open_failure(-fd, "the event", paranoid);
-    counter.why_not = failure.why;
-    if (!failure.remedy.empty()) counter.why_not += "; try " + failure.remedy;
+    counter.why_not = explain_open_failure(-fd, "the event", read_perf_rules()).why;
   }
 }
 

@@ -82,8 +82,7 @@ OpenFailure explain(int error, const std::string& event, int cpu) {
   const std::string what = "perf_event_open of " + event + " on CPU " + std::to_string(cpu) +
                            " failed (" + error_text(error) + ")";
   if (error != EACCES && error != EPERM) return {what, ""};
-  PermissionAdvice advice = perf_permission(
-      PerfScope::kWholeMachine, read_small_file("/proc/sys/kernel/perf_event_paranoid").text);
+  PermissionAdvice advice = perf_permission(PerfScope::kWholeMachine, error, read_perf_rules());
   return {what + ": " + advice.why, std::move(advice.remedy)};
 }
 

@@ -61,8 +61,6 @@ bool moves(int fd) {
   return false;
 }
 
-std::string read_paranoid() { return read_small_file("/proc/sys/kernel/perf_event_paranoid").text; }
-
 CounterInfo unusable(const PerfEvent& event, std::string why, std::string remedy = "") {
   return {event.name, false, event.event, std::move(why), std::move(remedy)};
 }
@@ -71,7 +69,7 @@ CounterInfo try_here(const PerfEvent& event) {
   if (!event.why_not.empty()) return unusable(event, event.why_not);
   const int fd = open_event(event, 0, -1);
   if (fd < 0) {
-    OpenFailure failure = explain_open_failure(-fd, event.event, read_paranoid());
+    OpenFailure failure = explain_open_failure(-fd, event.event, read_perf_rules());
     return unusable(event, std::move(failure.why), std::move(failure.remedy));
   }
   const bool alive = moves(fd);
@@ -82,14 +80,14 @@ CounterInfo try_here(const PerfEvent& event) {
                              "all hardware counters taken)");
 }
 
-OpenFailure not_permitted(const std::string& what, const std::string& paranoid) {
-  PermissionAdvice advice = perf_permission(PerfScope::kOwnThreads, paranoid);
+OpenFailure not_permitted(const std::string& what, int error, const PerfRules& rules) {
+  PermissionAdvice advice = perf_permission(PerfScope::kOwnThreads, error, rules);
   return {what + ": " + advice.why, std::move(advice.remedy)};
 }
 
 }  // namespace
 
-OpenFailure explain_open_failure(int error, const std::string& event, const std::string& paranoid) {
+OpenFailure explain_open_failure(int error, const std::string& event, const PerfRules& rules) {
   const std::string what = "perf_event_open of " + event + " failed (" + error_text(error) + ")";
   switch (error) {
     case ENOENT:
@@ -101,7 +99,7 @@ OpenFailure explain_open_failure(int error, const std::string& event, const std:
               ""};
     case EACCES:
     case EPERM:
-      return not_permitted(what, paranoid);
+      return not_permitted(what, error, rules);
     case ENOSYS:
       return {what + ": the kernel, or the emulator in its place, has no perf events", ""};
     case EMFILE:
@@ -204,7 +202,7 @@ void PerfGroups::open_everywhere(const PerfEvent& event, CounterInfo& info) {
       group.fds.push_back(fd);
       continue;
     }
-    OpenFailure failure = explain_open_failure(-fd, event.event, read_paranoid());
+    OpenFailure failure = explain_open_failure(-fd, event.event, read_perf_rules());
     info = unusable(event, failure.why + " [thread " + std::to_string(group.thread_id) + "]",
                     std::move(failure.remedy));
     for (Group& opened : groups_) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "energy/perf_counters.h"
+#include "energy/perf_permission.h"
 
 namespace tern::energy {
 
@@ -29,9 +30,8 @@ struct OpenFailure {
   std::string remedy;
 };
 
-// What an errno of perf_event_open means and what helps. paranoid: text of
-// /proc/sys/kernel/perf_event_paranoid, "" when unreadable.
-OpenFailure explain_open_failure(int error, const std::string& event, const std::string& paranoid);
+// What an errno of perf_event_open means and what helps.
+OpenFailure explain_open_failure(int error, const std::string& event, const PerfRules& rules);
 
 // One event in one thread over one window; enabled and running in nanoseconds of the thread's own
 // time.

@@ -14,6 +14,7 @@
 #include "energy/perf_power_pmu.h"
 #include "energy/platform.h"
 #include "energy/rapl_domains.h"
+#include "energy/rapl_remedy.h"
 #include "energy/stamp.h"
 #include "energy/sysfs_file.h"
 
@@ -261,19 +262,21 @@ Probe refused(std::string why, std::string remedy = "") {
 
 }  // namespace
 
-OpenFailure explain_power_failure(int error, const std::string& event,
-                                  const std::string& paranoid) {
+OpenFailure explain_power_failure(int error, const std::string& event, const PerfRules& rules) {
   if (error == EACCES || error == EPERM) {
-    PermissionAdvice advice = perf_permission(PerfScope::kWholeMachine, paranoid);
+    PermissionAdvice advice = perf_permission(PerfScope::kWholeMachine, error, rules);
     return {"perf_event_open of " + event + " failed (" + error_text(error) + "): " + advice.why,
             std::move(advice.remedy)};
   }
-  return explain_open_failure(error, event, paranoid);
+  return explain_open_failure(error, event, rules);
 }
 
 Probe probe_perf_power(const PerfPowerOptions& options) {
   const std::string directory = under_root(options.sysroot, kDevices + std::string("power"));
   const PowerPmu pmu = read_power_pmu(directory);
+  if (!pmu.exists && !has_sysfs(options.sysroot)) {
+    return refused(no_sysfs(options.sysroot), no_sysfs_remedy());
+  }
   if (!pmu.exists) {
     return refused(directory +
                        " does not exist: the kernel offers no power PMU (a virtual machine, an "
@@ -286,8 +289,7 @@ Probe probe_perf_power(const PerfPowerOptions& options) {
   const std::vector<Domain>& domains = source->info().domains;
   if (!any_package(domains) && source->package_error() != 0) {
     OpenFailure failure =
-        explain_power_failure(source->package_error(), source->package_event(),
-                              read_small_file("/proc/sys/kernel/perf_event_paranoid").text);
+        explain_power_failure(source->package_error(), source->package_event(), read_perf_rules());
     return refused(std::move(failure.why), std::move(failure.remedy));
   }
   const PowerPmu cores =

@@ -8,6 +8,7 @@
 
 #include "energy/energy_source.h"
 #include "energy/perf_group.h"
+#include "energy/perf_permission.h"
 
 namespace tern::energy {
 
@@ -24,7 +25,7 @@ struct PerfPowerOptions {
 Probe probe_perf_power(const PerfPowerOptions& options);
 
 // What an errno of opening such an event means and what helps; more is demanded than for counting
-// one's own threads. paranoid: text of /proc/sys/kernel/perf_event_paranoid, "" when unreadable.
-OpenFailure explain_power_failure(int error, const std::string& event, const std::string& paranoid);
+// one's own threads.
+OpenFailure explain_power_failure(int error, const std::string& event, const PerfRules& rules);
 
 }  // namespace tern::energy

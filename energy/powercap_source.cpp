@@ -101,20 +101,28 @@ Probe refused(std::string why, std::string remedy = "") {
   return {kName, nullptr, std::move(why), std::move(remedy)};
 }
 
-Probe permission_denied(const std::string& directory) {
+Probe permission_denied(const std::string& directory, const Confinement& around) {
   return refused(
       "reading " + directory +
           "/intel-rapl:*/energy_uj was denied: since CVE-2020-8694 (energy readings can leak "
           "secrets) the kernel lets only root read them",
-      rapl_permission_remedy(directory));
+      rapl_permission_remedy(directory, around));
 }
 
-Probe no_directory(const std::string& directory, int error) {
+Probe no_directory(const std::string& sysroot, const std::string& directory, int error) {
   if (error != ENOENT) return refused("cannot list " + directory + ": " + error_text(error));
+  if (!has_sysfs(sysroot)) return refused(no_sysfs(sysroot), no_sysfs_remedy());
   return refused(
       directory +
       " does not exist: the kernel offers no RAPL (a virtual machine, an unsupported CPU or "
       "ARM)");
+}
+
+Probe masked(const std::string& directory, const Confinement& around) {
+  return refused(directory +
+                     " has links to RAPL zones that lead nowhere: the container hides them "
+                     "(CVE-2020-8694)",
+                 rapl_mask_remedy(around));
 }
 
 }  // namespace
@@ -122,7 +130,7 @@ Probe no_directory(const std::string& directory, int error) {
 Probe probe_powercap(const PowercapOptions& options) {
   const std::string directory = under_root(options.sysroot, "sys/class/powercap");
   ZoneListing listing = list_powercap_zones(directory);
-  if (listing.error != 0) return no_directory(directory, listing.error);
+  if (listing.error != 0) return no_directory(options.sysroot, directory, listing.error);
   if (listing.zones.empty()) {
     return refused(
         directory +
@@ -130,9 +138,11 @@ Probe probe_powercap(const PowercapOptions& options) {
             "is hidden (a virtual machine or a container)",
         "sudo modprobe intel_rapl_msr");
   }
+  const Confinement around = read_confinement(options.sysroot);
   auto source = std::make_unique<PowercapSource>(std::move(listing.zones));
   const std::vector<Domain>& domains = source->info().domains;
-  if (!any_package(domains) && source->any_denied()) return permission_denied(directory);
+  if (!any_package(domains) && source->any_denied()) return permission_denied(directory, around);
+  if (!any_package(domains) && rapl_is_masked(directory)) return masked(directory, around);
   if (!options.live) {
     source->stop_expecting_pace();
   } else if (any_package(domains)) {

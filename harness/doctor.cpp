@@ -3,11 +3,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <span>
-#include <system_error>
+#include <string>
 
+#include "energy/confinement.h"
 #include "energy/dram_counters.h"
 #include "energy/energy_source.h"
 #include "energy/perf_counters.h"
@@ -16,70 +16,33 @@ namespace tern::harness {
 namespace {
 
 using nlohmann::json;
-namespace fs = std::filesystem;
 
-constexpr const char* kUnmask =
-    "in Docker, when starting the container: docker run --user root --security-opt "
-    "systempaths=unconfined ...\n"
-    "in Podman, when starting the container: podman run --user root --security-opt "
-    "unmask=/sys/devices/virtual/powercap ...";
-
-// Where this process runs, from environment_snapshot's words: "none", "kvm", "kvm, container".
-struct Place {
-  std::string host;  // the hypervisor; empty on bare metal
-  bool container = false;
-};
-
-Place place_of(const json& environment) {
-  constexpr std::string_view kContainer = "container";
-  std::string text = environment.value("virtualization", "none");
-  Place place;
-  place.container = text.ends_with(kContainer);
-  const std::size_t comma = text.find(", ");
-  if (text != "none" && text != kContainer) place.host = text.substr(0, comma);
-  return place;
+// The hypervisor, from environment_snapshot's words ("none", "container", "kvm, container"); empty
+// on bare metal.
+std::string host_of(const json& environment) {
+  const std::string text = environment.value("virtualization", "none");
+  if (text == "none" || text == "container") return "";
+  return text.substr(0, text.find(", "));
 }
 
 bool is_denied(const std::string& why) {
   return why.find("denied") != std::string::npos || why.find("not permitted") != std::string::npos;
 }
 
-// Docker and Podman lay an empty folder over the zones and leave the links to them.
-bool powercap_is_masked(const std::string& sysroot) {
-  const fs::path folder = fs::path(sysroot) / "sys/class/powercap";
-  std::error_code error;
-  fs::directory_iterator entries(folder, error);
-  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
-    std::error_code ignored;
-    if (!entries->path().filename().string().starts_with("intel-rapl:")) continue;
-    if (!fs::exists(entries->path() / "name", ignored)) return true;
-  }
-  return false;
+// Who is root of a container is not root of its host, where drivers and files belong.
+std::string on_the_host(const std::string& remedy) {
+  return remedy.starts_with("sudo ") ? "on the host: " + remedy : remedy;
 }
 
-void add_line(json& row, const std::string& line) {
-  const std::string remedy = row.at("remedy");
-  row["remedy"] = remedy.empty() ? line : remedy + "\n" + line;
-}
-
-// A permission is a permission anywhere. Otherwise hardware that is not there has no remedy inside
-// a virtual machine, and loading a driver is none there.
-void fit_to_place(json& row, const Place& place, const std::string& sysroot) {
+// Hardware that is not there has no remedy inside a virtual machine, and loading a driver is none
+// there. A permission is a permission anywhere, and so is what a container hides.
+void fit_to_place(json& row, const std::string& host) {
   const std::string why = row.at("why");
   const std::string remedy = row.at("remedy");
-  if (is_denied(why)) {
-    if (place.container && row.at("name") == "powercap") add_line(row, kUnmask);
-    return;
-  }
-  if (place.container && row.at("name") == "powercap" && powercap_is_masked(sysroot)) {
-    row["why"] = why + "; the container hides them (CVE-2020-8694)";
-    row["remedy"] = kUnmask;
-    return;
-  }
   const bool hardware = remedy.empty() || remedy.starts_with("sudo modprobe");
-  if (place.host.empty() || !hardware) return;
-  row["why"] = why + "; inside a virtual machine (" + place.host +
-               ") nothing that can be typed here changes that";
+  if (host.empty() || is_denied(why) || !hardware) return;
+  row["why"] =
+      why + "; inside a virtual machine (" + host + ") nothing that can be typed here changes that";
   row["remedy"] = "";
 }
 
@@ -116,16 +79,18 @@ void add_counters(json& rows, std::span<const energy::CounterInfo> counters, con
 }  // namespace
 
 json meter_rows(const std::string& sysroot, const json& environment) {
-  const Place place = place_of(environment);
+  const std::string host = host_of(environment);
+  const bool enclosed = energy::read_confinement(sysroot).enclosed();
   json rows = json::array();
   for (const energy::Probe& probe : energy::probe_all(sysroot)) {
     rows.push_back(meter_row(probe));
-    if (!probe.source) fit_to_place(rows.back(), place, sysroot);
+    if (!probe.source) fit_to_place(rows.back(), host);
+    if (enclosed) rows.back()["remedy"] = on_the_host(rows.back()["remedy"]);
   }
   return rows;
 }
 
-json counter_rows(const std::string& sysroot, const json& environment) {
+json counter_rows(const std::string& sysroot) {
   const int thread_id = static_cast<int>(::syscall(SYS_gettid));
   json rows = json::array();
   for (const auto& [set, group] : {std::pair(energy::CounterSet::kDefault, "default"),
@@ -135,12 +100,23 @@ json counter_rows(const std::string& sysroot, const json& environment) {
   }
   const energy::DramCounters dram(sysroot);
   add_counters(rows, dram.counters(), "memory");
-  // A capability that the container's start can give is no remedy outside of one.
-  if (!place_of(environment).container) {
-    constexpr std::string_view kInContainer = "\nin a container,";
-    for (json& row : rows) {
-      const std::string remedy = row.at("remedy");
-      row["remedy"] = remedy.substr(0, remedy.find(kInContainer));
+  return rows;
+}
+
+json remedy_rows(const std::string& sysroot, const json& environment, bool meters, bool counters) {
+  json rows = json::array();
+  const auto add = [&](const json& row, const std::string& name) {
+    if (row.at("usable") || row.at("remedy").get<std::string>().empty()) return;
+    rows.push_back({{"name", name}, {"why", row.at("why")}, {"remedy", row.at("remedy")}});
+  };
+  if (meters) {
+    for (const json& row : meter_rows(sysroot, environment)) {
+      add(row, "meter " + row.at("name").get<std::string>());
+    }
+  }
+  if (counters) {
+    for (const json& row : counter_rows(sysroot)) {
+      if (row.at("group") == "default") add(row, row.at("name"));
     }
   }
   return rows;

@@ -13,6 +13,11 @@ nlohmann::json meter_rows(const std::string& sysroot, const nlohmann::json& envi
 
 // Core counters are always those of the kernel that runs; DRAM counters are looked up under
 // sysroot. "group" is default, detail or memory.
-nlohmann::json counter_rows(const std::string& sysroot, const nlohmann::json& environment);
+nlohmann::json counter_rows(const std::string& sysroot);
+
+// What a run without joules, or without counters, keeps: rows {"name", "why", "remedy"} of what
+// could be made usable by typing something.
+nlohmann::json remedy_rows(const std::string& sysroot, const nlohmann::json& environment,
+                           bool meters, bool counters);
 
 }  // namespace tern::harness

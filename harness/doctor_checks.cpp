@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
+#include <utility>
 
+#include "energy/confinement.h"
 #include "harness/system_files.h"
 
 namespace tern::harness {
@@ -119,19 +122,42 @@ json steal(const json& environment) {
       "the hypervisor gives this machine's processor to others; no setting here prevents it");
 }
 
+// ", package_power_limit for 12.5 s" of the times that are known, and why another is not.
+struct ThrottleTimes {
+  std::string known, why;
+  double most_s = 0;
+};
+
+ThrottleTimes throttle_times(const json& environment) {
+  ThrottleTimes times;
+  const json kinds = environment.value("throttle_times", json::object());
+  for (const auto& [name, time] : kinds.items()) {
+    if (const auto seconds = number_at(time, "seconds")) {
+      times.known += fmt::format(", {} for {:.3g} s", name, *seconds);
+      times.most_s = std::max(times.most_s, *seconds);
+    } else if (times.why.empty()) {
+      times.why = time.value("why", "");
+    }
+  }
+  return times;
+}
+
 json throttling(const json& environment) {
-  if (!environment.contains("throttle_counts")) {
+  const ThrottleTimes times = throttle_times(environment);
+  if (!environment.contains("throttle_counts") && times.known.empty()) {
     return row("throttling", "not counted", kUnknown,
-               "only Intel's processors count it; a run is judged by its clock and by the kernel's "
-               "thermal control instead");
+               times.why +
+                   "; a run is judged by its clock and by the kernel's thermal control "
+                   "instead");
   }
   std::string value;
-  std::int64_t sum = 0;
-  for (const auto& [name, count] : environment["throttle_counts"].items()) {
+  std::int64_t sum = times.most_s > 0 ? 1 : 0;
+  const json counts = environment.value("throttle_counts", json::object());
+  for (const auto& [name, count] : counts.items()) {
     value += fmt::format("{}{} {}", value.empty() ? "" : ", ", name, count.get<std::int64_t>());
     sum += count.get<std::int64_t>();
   }
-  value += " since boot";
+  value = (value + times.known).substr(value.empty() ? 2 : 0) + " since boot";
   if (sum == 0) return row("throttling", value, kFine);
   return row("throttling", value, kNote,
              "the processor has been slowed by heat or by a power limit; a run during which that "
@@ -199,6 +225,19 @@ json watchdog(const SystemFiles& files) {
              "to have it free, until the next boot: sudo sysctl kernel.nmi_watchdog=0");
 }
 
+// Settings of the kernel are the host's: a container shows them and lets nobody change them, and a
+// file's capability does not go beyond those it was started with.
+json on_the_host(json check) {
+  std::istringstream lines(check["remedy"].get<std::string>());
+  std::string remedy;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("setcap") != std::string::npos) continue;
+    remedy += (remedy.empty() ? "on the host, " : "\non the host, ") + line;
+  }
+  check["remedy"] = remedy;
+  return check;
+}
+
 json build(bool optimized) {
   if (optimized) return row("build", "optimised", kFine);
   return row("build", "not optimised", kProblem, "speeds and joules of this build mean nothing",
@@ -209,17 +248,21 @@ json build(bool optimized) {
 
 json check_rows(const std::string& sysroot, const json& environment, bool optimized_build) {
   const SystemFiles files(sysroot);
+  const bool enclosed = energy::read_confinement(sysroot).enclosed();
+  const auto of_kernel = [&](json check) {
+    return enclosed ? on_the_host(std::move(check)) : std::move(check);
+  };
   return {virtualization(environment),
-          governor(environment),
-          turbo(files, environment),
+          of_kernel(governor(environment)),
+          of_kernel(turbo(files, environment)),
           smt(environment),
           load(environment),
           steal(environment),
           throttling(environment),
           temperature(environment),
           energy_filter(files),
-          perf_level(files),
-          watchdog(files),
+          of_kernel(perf_level(files)),
+          of_kernel(watchdog(files)),
           build(optimized_build)};
 }
 

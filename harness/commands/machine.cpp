@@ -174,7 +174,7 @@ int run_machine(const std::vector<std::string>& args) {
                  {"kernels", kernel_rows(table)}};
   const json& environment = result["environment"];
   const json& meters = result["meters"] = meter_rows(sysroot, environment);
-  const json& counters = result["counters"] = counter_rows(sysroot, environment);
+  const json& counters = result["counters"] = counter_rows(sysroot);
   const json& checks = result["checks"] = check_rows(sysroot, environment, build_info().optimized);
   result["limits"] = here ? limits(table) : json{{"why", kOtherMachine}};
   if (format == "json") {

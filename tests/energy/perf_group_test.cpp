@@ -108,20 +108,20 @@ TEST_CASE("a thread without an answer leaves no sum") {
 }
 
 TEST_CASE("each errno has its meaning, and permissions have a remedy") {
-  CHECK_THAT(explain_open_failure(ENOENT, "x", "2").why, Contains("virtual machine"));
-  CHECK(explain_open_failure(ENOENT, "x", "2").remedy.empty());
+  CHECK_THAT(explain_open_failure(ENOENT, "x", {"2"}).why, Contains("virtual machine"));
+  CHECK(explain_open_failure(ENOENT, "x", {"2"}).remedy.empty());
   for (const int error : {EACCES, EPERM}) {
-    const OpenFailure failure = explain_open_failure(error, "x", "3");
+    const OpenFailure failure = explain_open_failure(error, "x", {"3"});
     CHECK_THAT(failure.why, Contains("perf_event_paranoid is 3"));
     CHECK_THAT(failure.remedy, Contains("sysctl kernel.perf_event_paranoid=2") &&
                                    Contains("setcap cap_perfmon+ep"));
   }
-  CHECK_THAT(explain_open_failure(EPERM, "x", "").why, Contains("unreadable"));
-  CHECK_THAT(explain_open_failure(EMFILE, "x", "2").remedy, Contains("ulimit -n"));
-  CHECK_THAT(explain_open_failure(ENOSYS, "x", "").why, Contains("emulator"));
-  CHECK_THAT(explain_open_failure(ESRCH, "x", "").why, Contains("does not exist"));
-  CHECK_THAT(explain_open_failure(EINVAL, "x", "").why, Contains("user mode"));
-  CHECK_THAT(explain_open_failure(E2BIG, "event-name", "").why, Contains("event-name"));
+  CHECK_THAT(explain_open_failure(EPERM, "x", {}).why, Contains("unreadable"));
+  CHECK_THAT(explain_open_failure(EMFILE, "x", {"2"}).remedy, Contains("ulimit -n"));
+  CHECK_THAT(explain_open_failure(ENOSYS, "x", {}).why, Contains("emulator"));
+  CHECK_THAT(explain_open_failure(ESRCH, "x", {}).why, Contains("does not exist"));
+  CHECK_THAT(explain_open_failure(EINVAL, "x", {}).why, Contains("user mode"));
+  CHECK_THAT(explain_open_failure(E2BIG, "event-name", {}).why, Contains("event-name"));
 }
 
 TEST_CASE("an event that cannot be had is absent with its reason and costs the others nothing") {

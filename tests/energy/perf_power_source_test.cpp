@@ -353,18 +353,18 @@ TEST_CASE("a refusal of permission names the rule and the remedy") {
 
 TEST_CASE("each level of perf_event_paranoid has its remedy") {
   for (const int error : {EACCES, EPERM}) {
-    const OpenFailure usual = explain_power_failure(error, "x", "2");
+    const OpenFailure usual = explain_power_failure(error, "x", {"2"});
     CHECK_THAT(usual.why, Contains("x failed") && Contains("perf_event_paranoid is 2"));
     CHECK_THAT(usual.remedy, Contains("perf_event_paranoid=0") && !Contains("once the level"));
     for (const char* level : {"3", "4"}) {
-      const OpenFailure debian = explain_power_failure(error, "x", level);
+      const OpenFailure debian = explain_power_failure(error, "x", {level});
       CHECK_THAT(debian.remedy,
                  Contains("once the level is 2 or less: sudo setcap cap_perfmon+ep"));
     }
     for (const char* level : {"0", "-1"}) {
-      CHECK_THAT(explain_power_failure(error, "x", level).why, Contains("seccomp"));
+      CHECK_THAT(explain_power_failure(error, "x", {level}).why, Contains("security module"));
     }
-    CHECK_THAT(explain_power_failure(error, "x", "").why, Contains("unreadable"));
+    CHECK_THAT(explain_power_failure(error, "x", {}).why, Contains("unreadable"));
   }
-  CHECK_THAT(explain_power_failure(EMFILE, "x", "2").remedy, Contains("ulimit"));
+  CHECK_THAT(explain_power_failure(EMFILE, "x", {"2"}).remedy, Contains("ulimit"));
 }
