@@ -1,3 +1,4 @@
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -7,12 +8,13 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <sstream>
 #include <string_view>
 
+#include "energy/confinement.h"
 #include "harness/machine.h"
 #include "harness/system_files.h"
+#include "harness/throttling.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -84,11 +86,16 @@ std::string hypervisor_of_files(const SystemFiles& files) {
   return "";
 }
 
-bool in_container(const SystemFiles& files) {
-  for (const char* mark : {".dockerenv", "run/.containerenv", "run/systemd/container"}) {
-    if (files.exists(mark)) return true;
-  }
-  return files.text("proc/1/environ").value_or("").find("container=") != std::string::npos;
+double own_cpu_s() {
+  timespec own{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
+  rusage children{};
+  ::getrusage(RUSAGE_CHILDREN, &children);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return static_cast<double>(own.tv_sec) + static_cast<double>(own.tv_nsec) * 1e-9 +
+         seconds(children.ru_utime) + seconds(children.ru_stime);
 }
 
 // One value, or "performance (3), powersave (1)" where CPUs differ.
@@ -135,7 +142,8 @@ void add_cpufreq(const SystemFiles& files, json& facts) {
 }
 
 // Since boot, in seconds, from /proc/stat (proc(5)): what all CPUs worked, and what a hypervisor
-// gave to others. Beside them the time of this process, so that the two tell what others did.
+// gave to others. Beside them the time of this process and of the children it has waited for, so
+// that the two tell what others did.
 void add_cpu_times(const SystemFiles& files, json& facts) {
   std::istringstream stat(files.text("proc/stat").value_or(""));
   std::string label;
@@ -162,10 +170,7 @@ void add_load(const SystemFiles& files, json& facts) {
   double uptime_s = 0;
   if (uptime >> uptime_s) facts["uptime_s"] = uptime_s;
   if (files.is_root()) {
-    timespec own{};
-    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
-    facts["process_cpu_s"] =
-        static_cast<double>(own.tv_sec) + static_cast<double>(own.tv_nsec) * 1e-9;
+    facts["process_cpu_s"] = own_cpu_s();
   }
   std::istringstream loadavg(files.text("proc/loadavg").value_or(""));
   std::array<double, 3> load{};
@@ -214,37 +219,6 @@ void add_temperatures(const SystemFiles& files, json& facts) {
   if (!temperatures.empty()) facts["temperatures_c"] = std::move(temperatures);
 }
 
-// Events since boot. Each core's count appears once per SMT sibling and each package's once per
-// CPU.
-void add_throttling(const SystemFiles& files, json& facts) {
-  // Heat, and the power limits of RAPL where the kernel is told of them (int_pln_enable).
-  struct Count {
-    const char* name;
-    const char* file;
-    const char* sharers;
-  };
-  constexpr Count kCounts[] = {
-      {"core", "core_throttle_count", "core_cpus_list"},
-      {"package", "package_throttle_count", "package_cpus_list"},
-      {"core_power_limit", "core_power_limit_count", "core_cpus_list"},
-      {"package_power_limit", "package_power_limit_count", "package_cpus_list"},
-  };
-  for (const Count& kind : kCounts) {
-    std::set<std::string> seen;
-    std::int64_t sum = 0;
-    bool any = false;
-    for (const std::string& cpu : files.numbered(kCpuFolder, "cpu")) {
-      const std::string folder = std::string(kCpuFolder) + "/" + cpu + "/";
-      const auto count = files.number(folder + "thermal_throttle/" + kind.file);
-      if (!count) continue;
-      any = true;
-      const auto group = files.text(folder + "topology/" + kind.sharers);
-      if (seen.insert(group.value_or(cpu)).second) sum += *count;
-    }
-    if (any) facts["throttle_counts"][kind.name] = sum;
-  }
-}
-
 // How far the kernel's thermal control holds the processor back now, summed over its devices (0:
 // not at all); where CPUs count no throttling (AMD, ARM) this is what tells.
 void add_cooling(const SystemFiles& files, json& facts) {
@@ -268,7 +242,8 @@ std::string virtualization(const std::string& sysroot) {
   const SystemFiles files(sysroot);
   std::string name = files.is_root() ? hypervisor_of_cpuid() : "";
   if (name.empty()) name = hypervisor_of_files(files);
-  if (in_container(files)) name += name.empty() ? "container" : ", container";
+  if (energy::read_confinement(sysroot).container)
+    name += name.empty() ? "container" : ", container";
   return name;
 }
 
@@ -279,7 +254,7 @@ json environment_snapshot(const std::string& sysroot) {
   add_load(files, facts);
   add_memory(files, facts);
   add_temperatures(files, facts);
-  add_throttling(files, facts);
+  add_throttling(sysroot, facts);
   add_cooling(files, facts);
   const std::string host = virtualization(sysroot);
   facts["virtualization"] = host.empty() ? "none" : host;

@@ -24,6 +24,9 @@ constexpr double kStealShare = 0.005;
 // Half the least effect that gate and compare look for: a clock that moved further can pass for
 // one. energy.md section 3.1 asks for 1 % between the sides of a comparison too.
 constexpr double kFrequencyShare = 0.01;
+// Time under a power limit, as a share of the run: what a clock may differ by, had it been held
+// back to nothing.
+constexpr double kThrottledShare = 0.01;
 // /proc counts in hundredths of a second: over a shorter window, a few of them are 5 %.
 constexpr double kLeastWindow_s = 0.5;
 
@@ -75,6 +78,22 @@ void add_steal(const json& before, const json& after, Reasons& reasons) {
       share * 100, kStealShare * 100));
 }
 
+std::optional<double> throttled_s(const json& before, const json& after, const std::string& kind) {
+  const json from = part_of(part_of(before, "throttle_times"), kind.c_str());
+  const json to = part_of(part_of(after, "throttle_times"), kind.c_str());
+  return growth(from, to, "seconds");
+}
+
+// Here the time is known; a processor under full load touches its limits for moments.
+void add_power_limit(const json& before, const json& after, Reasons& reasons) {
+  const auto window_s = growth(before, after, "uptime_s");
+  const double time_s = throttled_s(before, after, "package_power_limit").value_or(0);
+  if (!window_s || *window_s <= 0 || time_s <= kThrottledShare * *window_s) return;
+  reasons.push_back(
+      fmt::format("power limits held the processor back for {:.3g} s of {:.3g} s (MSR 0x613)",
+                  time_s, *window_s));
+}
+
 // Any throttling at all: one event is a time at another clock, and how long it took is not known.
 void add_throttling(const json& before, const json& after, Reasons& reasons) {
   const json from = part_of(before, "throttle_counts");
@@ -83,9 +102,13 @@ void add_throttling(const json& before, const json& after, Reasons& reasons) {
     const double times = growth(from, to, name.c_str()).value_or(0);
     if (times <= 0) continue;
     const bool power = name.ends_with("power_limit");
-    reasons.push_back(fmt::format("the processor was throttled {:.0f} times by {} ({})", times,
-                                  power ? "a power limit" : "heat", name));
+    const double time_s = power ? 0 : throttled_s(before, after, name).value_or(0);
+    reasons.push_back(
+        fmt::format("the processor was throttled {:.0f} times by {} ({}){}", times,
+                    power ? "a power limit" : "heat", name,
+                    time_s > 0 ? fmt::format(", for {:.3g} s in all", time_s) : std::string()));
   }
+  add_power_limit(before, after, reasons);
   const double cooling = number_at(after, "cpu_cooling_state").value_or(0);
   if (cooling > 0) reasons.push_back("the kernel's thermal control held the processor back");
 }
@@ -158,11 +181,16 @@ std::vector<std::string> unfit_reasons(const json& environment, const std::vecto
   return reasons;
 }
 
-std::vector<std::string> judge_fitness(Record& record) {
+std::vector<std::string> judge_fitness(Record& record, Measured what) {
   json& environment = record.document().at("environment");
-  Reasons reasons = unfit_reasons(environment, record.trials(), build_info().optimized);
+  const bool optimized = what == Measured::kAnotherProgram || build_info().optimized;
+  Reasons reasons = unfit_reasons(environment, record.trials(), optimized);
   environment["fitness"] = {{"fit", reasons.empty()}, {"reasons", reasons}};
   return reasons;
+}
+
+std::vector<std::string> judge_fitness(Record& record) {
+  return judge_fitness(record, Measured::kThisBuild);
 }
 
 RecordedFitness recorded_fitness(const Record& record) {

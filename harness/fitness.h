@@ -18,8 +18,13 @@ namespace tern::harness {
 std::vector<std::string> unfit_reasons(const nlohmann::json& environment,
                                        const std::vector<Trial>& trials, bool optimized_build);
 
+// Whose speed was measured: that of this build's own code, or that of another program, to which it
+// does not matter how we were compiled.
+enum class Measured { kThisBuild, kAnotherProgram };
+
 // Judges a record whose snapshots are complete and writes environment.fitness. Returns the reasons.
-std::vector<std::string> judge_fitness(Record& record);
+std::vector<std::string> judge_fitness(Record& record, Measured what);
+std::vector<std::string> judge_fitness(Record& record);  // of this build
 
 struct RecordedFitness {
   bool judged = false;  // older records, and unfinished ones, are not

@@ -11,8 +11,9 @@ namespace tern::harness {
 // "hash" over the stable ones of them. sysroot replaces "/" for /proc and /sys.
 nlohmann::json machine_facts(const std::string& sysroot = "/");
 
-// Governor, turbo, frequency, SMT, steal, load, CPU times, temperature, throttle counts,
-// virtualisation, available memory. A fact that cannot be read is absent.
+// Governor, turbo, frequency, SMT, steal, load, CPU times, temperature, throttling,
+// virtualisation, available memory. A fact that cannot be read is absent; of throttle times, its
+// reason stands instead.
 nlohmann::json environment_snapshot(const std::string& sysroot = "/");
 
 // "AMD EPYC 9754" or, where /proc/cpuinfo has no model name (ARM), implementer and part.

@@ -92,6 +92,27 @@ TEST_CASE("one throttling event is enough, by heat or by power, and so is therma
   CHECK_THAT(all(environment), Contains("thermal control"));
 }
 
+TEST_CASE(
+    "throttled times stand beside the counts, and of power limits more than a moment counts") {
+  json environment = quiet();
+  environment["before"]["throttle_times"]["package"] = {{"seconds", 1.0}, {"from", "x"}};
+  environment["after"]["throttle_times"]["package"] = {{"seconds", 3.5}, {"from", "x"}};
+  environment["after"]["throttle_counts"]["package"] = 10;
+  CHECK_THAT(all(environment), Contains("1 times by heat (package), for 2.5 s in all"));
+  environment = quiet();
+  json& from = environment["before"]["throttle_times"]["package_power_limit"];
+  json& to = environment["after"]["throttle_times"]["package_power_limit"];
+  from = {{"seconds", 5.0}, {"from", "MSR 0x613"}};
+  to = {{"seconds", 5.1}, {"from", "MSR 0x613"}};
+  CHECK(all(environment) == "");
+  to["seconds"] = 8.0;
+  CHECK_THAT(all(environment), Contains("power limits held the processor back for 3 s of 10 s"));
+  to["seconds"] = 0.0;  // the register began anew
+  CHECK(all(environment) == "");
+  to = {{"why", "cannot read it"}};
+  CHECK(all(environment) == "");
+}
+
 TEST_CASE("a setting that changed during the run is named with both values") {
   json environment = quiet();
   environment["after"]["governor"] = "powersave";
@@ -139,6 +160,12 @@ TEST_CASE("the verdict is kept in the record, which keeps its figures") {
   CHECK(kept.reasons == reasons);
   CHECK(record.document()["environment"]["fitness"]["fit"] == false);
   CHECK(record.trials().size() == 1);
+}
+
+TEST_CASE("another program does not mind how this one was compiled") {
+  Record record = Record::begin("none");
+  record.document()["environment"] = quiet();
+  CHECK(judge_fitness(record, Measured::kAnotherProgram).empty());
 }
 
 TEST_CASE("only --strict makes fitness a condition of the status") {

@@ -1,7 +1,10 @@
 #include "harness/machine.h"
 
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -129,7 +132,12 @@ TEST_CASE("an empty root gives facts without values, not errors") {
   CHECK(facts["caches"].empty());
   CHECK_FALSE(facts.contains("memory"));
   const json environment = environment_snapshot(root.path());
-  CHECK(environment == json({{"virtualization", "none"}}));
+  CHECK(environment["virtualization"] == "none");
+  for (const char* kind : {"core", "package", "package_power_limit"}) {
+    CHECK(environment["throttle_times"][kind].size() == 1);
+    CHECK_FALSE(environment["throttle_times"][kind]["why"].get<std::string>().empty());
+  }
+  CHECK(environment.size() == 2);
 }
 
 TEST_CASE("environment: mixed governors, turbo, load, steal, throttling, temperatures") {
@@ -182,6 +190,86 @@ TEST_CASE("environment: frequency, power limits and the kernel's thermal control
   CHECK(environment["throttle_counts"] == json({{"package_power_limit", 6}}));
   CHECK(environment["cpu_cooling_state"] == 3);
   CHECK(environment["uptime_s"] == 4242.17);
+}
+
+// Registers of one CPU, as /dev/cpu/N/msr holds them: eight bytes at the offset of their number.
+void write_msrs(const FakeRoot& root, int cpu, std::uint64_t units, std::uint64_t status) {
+  std::string bytes(0x620, '\0');
+  std::memcpy(bytes.data() + 0x606, &units, sizeof units);
+  std::memcpy(bytes.data() + 0x613, &status, sizeof status);
+  root.write("dev/cpu/" + std::to_string(cpu) + "/msr", bytes);
+}
+
+json limit_time(const FakeRoot& root) {
+  return environment_snapshot(root.path())["throttle_times"]["package_power_limit"];
+}
+
+TEST_CASE("throttled time: by heat from the kernel, once per core and package") {
+  const FakeRoot root;
+  for (int cpu = 0; cpu < 4; ++cpu) {
+    const std::string folder = "sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/";
+    root.write(folder + "topology/core_cpus_list", cpu < 2 ? "0-1\n" : "2-3\n");
+    root.write(folder + "topology/package_cpus_list", "0-3\n");
+    root.write(folder + "thermal_throttle/core_throttle_total_time_ms", "250\n");
+    root.write(folder + "thermal_throttle/package_throttle_total_time_ms", "1500\n");
+  }
+  const json times = environment_snapshot(root.path())["throttle_times"];
+  CHECK(times["core"]["seconds"] == 0.5);
+  CHECK(times["package"]["seconds"] == 1.5);
+  CHECK(times["package"]["from"] == "thermal_throttle/package_throttle_total_time_ms");
+}
+
+TEST_CASE("throttled time: a folder that a container has emptied is told from none at all") {
+  const FakeRoot root;
+  CHECK_THAT(environment_snapshot(root.path())["throttle_times"]["core"]["why"].get<std::string>(),
+             Catch::Contains("Intel's processors only"));
+  root.write("sys/devices/system/cpu/cpu0/thermal_throttle/unrelated", "");
+  CHECK_THAT(environment_snapshot(root.path())["throttle_times"]["core"]["why"].get<std::string>(),
+             Catch::Contains("a container that hides it"));
+}
+
+TEST_CASE("throttled time: by power limits from MSR 0x613, one CPU of each package") {
+  const FakeRoot root;
+  root.write("proc/cpuinfo", "vendor_id\t: GenuineIntel\n");
+  CHECK_THAT(limit_time(root)["why"].get<std::string>(), Catch::Contains("lists no CPU"));
+  for (int cpu = 0; cpu < 4; ++cpu) {
+    root.write("sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/physical_package_id",
+               cpu < 2 ? "0\n" : "1\n");
+  }
+  CHECK_THAT(limit_time(root)["why"].get<std::string>(),
+             Catch::Contains("dev/cpu/0/msr") && Catch::Contains("sudo modprobe msr"));
+  // Time in 2^-10 s; the upper half of the register is not time.
+  constexpr std::uint64_t kUnits = 0xA0E03;
+  write_msrs(root, 0, kUnits, 0xFFFF'0000'0000'0400);
+  CHECK_THAT(limit_time(root)["why"].get<std::string>(), Catch::Contains("dev/cpu/2/msr"));
+  write_msrs(root, 2, kUnits, 512);
+  CHECK(limit_time(root) == json({{"seconds", 1.5}, {"from", "MSR 0x613"}}));
+  write_msrs(root, 2, 0, 0);
+  CHECK_THAT(limit_time(root)["why"].get<std::string>(), Catch::Contains("hypervisor"));
+  root.write("dev/cpu/0/msr", "short");
+  CHECK_THAT(limit_time(root)["why"].get<std::string>(), Catch::Contains("cannot read"));
+  root.write("proc/cpuinfo", "vendor_id\t: AuthenticAMD\n");
+  CHECK_THAT(limit_time(root)["why"].get<std::string>(), Catch::Contains("only Intel's"));
+}
+
+double spend_cpu_time_in_a_child(double seconds) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    timespec now{};
+    do {
+      ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    } while (static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9 < seconds);
+    ::_exit(0);
+  }
+  ::waitpid(child, nullptr, 0);
+  return seconds;
+}
+
+TEST_CASE("the time of a command that was waited for is our own, not that of other programs") {
+  const json before = environment_snapshot();
+  const double spent_s = spend_cpu_time_in_a_child(0.1);
+  const json after = environment_snapshot();
+  CHECK(after["process_cpu_s"].get<double>() - before["process_cpu_s"].get<double>() >= spent_s);
 }
 
 TEST_CASE("virtualisation from firmware, kernel and container marks") {
