@@ -70,6 +70,8 @@ std::optional<MeasureOptions> parse_measure_options(const std::vector<std::strin
   app.add_option("--meter", options.meter, kMeterHelp);
   app.add_flag("--require-energy", options.require_energy,
                "Exit code 6 when the command succeeded and its energy was not measured");
+  app.add_flag("--strict", options.strict,
+               "Exit code 5 when the command succeeded and the machine was unfit meanwhile");
   app.add_option("--report", options.report,
                  "Where the report goes: a file, - for stdout [stderr]");
   app.add_option("-o,--output", format, "md, csv, json (the record) or jsonl [md]");

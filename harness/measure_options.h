@@ -18,7 +18,8 @@ struct MeasureOptions {
   double delay_s = 0;  // between runs
   double idle_s = 0;   // how long the idle machine is measured before; 0: not
   bool require_energy = false;
-  std::string meter;  // as --meter names it; empty: the best one of this machine
+  bool strict = false;  // exit code 5 where the environment was unfit
+  std::string meter;    // as --meter names it; empty: the best one of this machine
   bool store = true;
   std::string sysroot = "/";
   std::filesystem::path db;  // empty: the default store

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -13,7 +14,9 @@
 #include "energy/platform.h"
 #include "harness/command.h"
 #include "harness/command_series.h"
+#include "harness/doctor.h"
 #include "harness/error.h"
+#include "harness/fitness.h"
 #include "harness/idle.h"
 #include "harness/machine.h"
 #include "harness/measure_options.h"
@@ -28,6 +31,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kOwnFailure = 125;
+constexpr int kUnfit = 5;
 constexpr int kNoEnergy = 6;
 constexpr std::size_t kMostDescription = 200;
 
@@ -68,6 +72,7 @@ class MeasureRun final : SeriesListener {
   void begin_record();
   SeriesOutcome run_commands();
   void finish_record(const SeriesOutcome& outcome);
+  void add_remedies();
   std::string report() const;
   std::string kept_where() const;
   int exit_code(const SeriesOutcome& outcome) const;
@@ -82,6 +87,7 @@ class MeasureRun final : SeriesListener {
   std::string store_failure_;
   std::unique_ptr<energy::EnergyMeter> meter_;
   Record record_;
+  std::vector<std::string> unfit_;
   bool begun_ = false;  // in the store: a command that cannot be executed leaves nothing there
 };
 
@@ -156,6 +162,8 @@ void MeasureRun::finish_record(const SeriesOutcome& outcome) {
   if (outcome.idle.has_value()) document["protocol"]["idle"] = idle_part(*outcome.idle);
   document["environment"]["after"] = environment_snapshot();
   record_meter(record_, *meter_, energy::cpu_vendor(options_.sysroot));
+  unfit_ = judge_fitness(record_, Measured::kAnotherProgram);
+  add_remedies();
   std::vector<std::string> reasons;
   if (is_fake(options_.sysroot)) {
     reasons.push_back(
@@ -167,9 +175,24 @@ void MeasureRun::finish_record(const SeriesOutcome& outcome) {
   if (!options_.meter.empty() && source != nullptr && !source->detail.empty()) {
     reasons.push_back(fmt::format("energy: from {}: {}", source->name, source->detail));
   }
+  for (const std::string& reason : unfit_) reasons.push_back("unfit environment: " + reason);
   if (!outcome.failure.empty()) reasons.push_back(outcome.failure);
-  record_.finish(outcome.failure.empty() ? "ok" : "failed", reasons);
+  record_.finish(outcome.failure.empty() ? finished_status(options_.strict, unfit_) : "failed",
+                 reasons);
   keep([&](RecordStore& store) { store.finish(record_); });
+}
+
+// What would give the joules and the counters that this run lacks.
+void MeasureRun::add_remedies() {
+  const std::vector<Trial> trials = record_.trials();
+  const bool meters = options_.meter.empty() && !meter_->usable();
+  const bool counters = std::any_of(trials.begin(), trials.end(), [](const Trial& trial) {
+    return std::any_of(trial.counters.begin(), trial.counters.end(),
+                       [](const energy::CounterValue& counter) { return !counter.measured; });
+  });
+  json& environment = record_.document()["environment"];
+  json rows = remedy_rows(options_.sysroot, environment["before"], meters, counters);
+  if (!rows.empty()) environment["remedies"] = std::move(rows);
 }
 
 std::string MeasureRun::kept_where() const {
@@ -200,9 +223,9 @@ int MeasureRun::exit_code(const SeriesOutcome& outcome) const {
   if (!store_failure_.empty()) {
     throw Error("the record could not be kept, its report is complete: " + store_failure_);
   }
-  if (outcome.exit_code != 0 || !options_.require_energy) return outcome.exit_code;
+  if (outcome.exit_code != 0) return outcome.exit_code;
   for (const Trial& trial : outcome.trials) {
-    if (trial.energy.status == energy::Status::kMeasured) continue;
+    if (!options_.require_energy || trial.energy.status == energy::Status::kMeasured) continue;
     const std::string why = trial.energy.status == energy::Status::kAttributed
                                 ? "it is attributed by " + trial.energy.source
                                 : trial.energy.why;
@@ -210,7 +233,9 @@ int MeasureRun::exit_code(const SeriesOutcome& outcome) const {
                          trial.order_index + 1, why));
     return kNoEnergy;
   }
-  return 0;
+  if (!options_.strict || unfit_.empty()) return 0;
+  complain("--strict: the environment was unfit: " + unfit_.front());
+  return kUnfit;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <optional>
 #include <sstream>
 
+#include "harness/report/doctor_text.h"
 #include "harness/report/table.h"
 #include "harness/statistics.h"
 
@@ -227,6 +228,22 @@ std::vector<std::string> notes_of(const Record& record, const std::vector<Trial>
   return notes;
 }
 
+// The rows that are as ours are: a record may be anybody's.
+json remedies_of(const Record& record) {
+  json rows = json::array();
+  const json& document = record.document();
+  const auto kept = document.find("environment");
+  if (kept == document.end() || !kept->is_object() || !kept->contains("remedies")) return rows;
+  for (const json& row : (*kept)["remedies"]) {
+    const auto is_text = [&](const char* key) {
+      return row.is_object() && row.contains(key) && row[key].is_string();
+    };
+    if (!is_text("name") || !is_text("remedy")) continue;
+    rows.push_back({{"name", row["name"]}, {"usable", false}, {"remedy", row["remedy"]}});
+  }
+  return rows;
+}
+
 std::string csv_text(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) quoted.append(c == '"' ? 2 : 1, c);
@@ -318,6 +335,7 @@ std::string measure_markdown(const Record& record) {
   table.write(out);
   out << '\n';
   for (const std::string& note : notes_of(record, trials)) out << note << '\n';
+  out << doctor_remedies(json::array(), remedies_of(record), json::array());
   return out.str();
 }
 
