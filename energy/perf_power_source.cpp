@@ -274,7 +274,7 @@ OpenFailure explain_power_failure(int error, const std::string& event, const Per
 Probe probe_perf_power(const PerfPowerOptions& options) {
   const std::string directory = under_root(options.sysroot, kDevices + std::string("power"));
   const PowerPmu pmu = read_power_pmu(directory);
-  if (!pmu.exists && !has_sysfs(options.sysroot)) {
+  if (!pmu.exists && options.live && !has_sysfs(options.sysroot)) {
     return refused(no_sysfs(options.sysroot), no_sysfs_remedy());
   }
   if (!pmu.exists) {

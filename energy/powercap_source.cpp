@@ -109,9 +109,11 @@ Probe permission_denied(const std::string& directory, const Confinement& around)
       rapl_permission_remedy(directory, around));
 }
 
-Probe no_directory(const std::string& sysroot, const std::string& directory, int error) {
+Probe no_directory(const PowercapOptions& options, const std::string& directory, int error) {
   if (error != ENOENT) return refused("cannot list " + directory + ": " + error_text(error));
-  if (!has_sysfs(sysroot)) return refused(no_sysfs(sysroot), no_sysfs_remedy());
+  if (options.live && !has_sysfs(options.sysroot)) {
+    return refused(no_sysfs(options.sysroot), no_sysfs_remedy());
+  }
   return refused(
       directory +
       " does not exist: the kernel offers no RAPL (a virtual machine, an unsupported CPU or "
@@ -130,7 +132,7 @@ Probe masked(const std::string& directory, const Confinement& around) {
 Probe probe_powercap(const PowercapOptions& options) {
   const std::string directory = under_root(options.sysroot, "sys/class/powercap");
   ZoneListing listing = list_powercap_zones(directory);
-  if (listing.error != 0) return no_directory(options.sysroot, directory, listing.error);
+  if (listing.error != 0) return no_directory(options, directory, listing.error);
   if (listing.zones.empty()) {
     return refused(
         directory +

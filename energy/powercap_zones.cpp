@@ -175,26 +175,21 @@ PowercapZone read_zone(const fs::path& root, const ZoneId& id, const PowercapZon
   return zone;
 }
 
-// One quantity must not be added twice: the MMIO interface repeats the MSR one, and two drivers may
-// register one package under one name. What stands below a repetition is no part of the total
-// either, whether or not the first interface has it. parent: the repeated zone above, or null.
-void exclude_repetition(const ZoneId& id, const PowercapZone* parent, std::set<std::string>& seen,
+// One quantity must not be added twice: another interface repeats the first one, under the same
+// names or not (packages here, dies there), and two drivers may register one package under one
+// name.
+void exclude_repetition(const ZoneId& id, std::size_t first_interface, std::set<std::string>& seen,
                         PowercapZone& zone) {
   Domain& domain = zone.domain;
-  const std::string door = directory_name({id.interface, id.zone, -1});
-  const bool below = parent != nullptr && parent->domain.name.starts_with(door + "/");
-  // Below a repetition the name begins with that of the zone above, which has the door in it
-  // already.
-  const std::string plain = below ? domain.name.substr(door.size() + 1) : domain.name;
-  const bool first = seen.insert(plain).second;
-  if (first && !below) return;
+  const bool fresh = seen.insert(domain.name).second;
+  if (fresh && id.interface == first_interface) return;
   domain.included = false;
   if (domain.measurable) {
-    domain.why_excluded = first
-                              ? "beside what repeats " + parent->domain.name.substr(door.size() + 1)
-                              : "repeats " + plain;
+    domain.why_excluded =
+        fresh ? "of an interface that repeats the first one" : "repeats " + domain.name;
   }
-  if (!domain.name.starts_with(door)) domain.name = door + "/" + domain.name;
+  const std::string prefix = directory_name({id.interface, id.zone, -1});
+  if (!domain.name.starts_with(prefix)) domain.name = prefix + "/" + domain.name;
 }
 
 }  // namespace
@@ -230,11 +225,11 @@ ZoneListing list_powercap_zones(const std::string& directory) {
     const ZoneId above{id.interface, id.zone, -1};
     const bool has_parent = id.child >= 0 && parent && parent_id == above;
     PowercapZone zone = read_zone(directory, id, has_parent ? &*parent : nullptr);
-    exclude_repetition(id, has_parent ? &*parent : nullptr, seen, zone);
     if (id.child < 0) {
       parent = zone;
       parent_id = id;
     }
+    exclude_repetition(id, ids.begin()->interface, seen, zone);
     listing.zones.push_back(std::move(zone));
   }
   return listing;

@@ -1,6 +1,8 @@
 #include "energy/perf_permission.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <string>
 
 #include "tests/support/catch.h"
 

@@ -82,6 +82,13 @@ TEST_CASE("without a powercap directory the reason names it") {
   CHECK_THAT(probe.why_not, Contains("virtual machine"));
 }
 
+TEST_CASE("a machine without sysfs is told to show it, a copy without it has no RAPL") {
+  const FakeSysfs tree;
+  const Probe probe = probe_powercap({.sysroot = tree.root(), .live = true, .pause = {}});
+  CHECK_THAT(probe.why_not, Contains("sysfs is not mounted here"));
+  CHECK_THAT(probe.remedy, Contains("docker run -v /sys:/sys:ro"));
+}
+
 TEST_CASE("a powercap directory without RAPL zones is a reason of its own") {
   const FakeSysfs tree;
   tree.zone("arm-scmi:0", "soc");

@@ -111,7 +111,11 @@ TEST_CASE("another interface counts where it is the only one, and never beside t
   beside.zone("intel-rapl-mmio:0:0", "dram");
   const Domain dram = named(zones_of(beside), "intel-rapl-mmio:0/package-0/dram");
   CHECK_FALSE(dram.included);
-  CHECK(dram.why_excluded == "beside what repeats package-0");
+  CHECK(dram.why_excluded == "of an interface that repeats the first one");
+  const FakeSysfs dies;  // whose names differ
+  dies.zone("intel-rapl:0", "package-0-die-0");
+  dies.zone("intel-rapl-mmio:0", "package-0");
+  CHECK_FALSE(named(zones_of(dies), "intel-rapl-mmio:0/package-0").included);
 }
 
 TEST_CASE("a unit that the kernel cut to whole nanojoules is put right where the range tells") {

@@ -102,7 +102,7 @@ TEST_CASE("a number is a count or hexadecimal digits after 0x") {
 }
 
 TEST_CASE("a pipe in the place of a file is no number, and nobody waits for its writer") {
-  const FakeSysfs tree;
+  const tern::tests::FakeSysfs tree;
   const std::string path = tree.path("energy_uj").string();
   REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
   CHECK(read_small_file(path).text.empty());
