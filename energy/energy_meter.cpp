@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "energy/counter_unwrapper.h"
+#include "energy/cpu_spent.h"
 #include "energy/domain_accumulator.h"
 #include "energy/meter_log.h"
 #include "energy/mirrors.h"
@@ -87,6 +88,9 @@ struct EnergyMeter::Impl {
       0;  // counts starts, so that the reader never waits on an old window's clock
   Window window;
   std::vector<Reading> readings;
+  std::int64_t reader_cpu_ns = 0;  // of the background thread, all it has spent
+  std::int64_t others_cpu_ns = 0;  // that and the source's own, when the window began
+  std::int64_t start_cpu_ns = 0;   // of the thread that began it, for its beginning
   std::thread reader;
 
   ~Impl() {
@@ -141,7 +145,9 @@ struct EnergyMeter::Impl {
     {
       const std::lock_guard lock(mutex);
       const SourceInfo& info = source->info();
-      measure_pace();
+      measure_pace();  // once, and no part of what a window costs
+      const std::int64_t begun_ns = cpu_spent_ns();
+      others_cpu_ns = reader_cpu_ns + source->own_cpu_ns();
       const double update_s = window.update_s;
       window = {};
       window.update_s = update_s;
@@ -157,6 +163,7 @@ struct EnergyMeter::Impl {
       feed();
       ++window.updates;
       for (const Reading& reading : readings) window.edges.push_back({reading.time_ns, 0});
+      start_cpu_ns = cpu_spent_ns() - begun_ns;
     }
     wake.notify_all();
   }
@@ -169,12 +176,14 @@ struct EnergyMeter::Impl {
       const bool changed =
           wake.wait_for(lock, period, [&] { return quit || !active || number != current; });
       if (!changed) read_locked();
+      reader_cpu_ns = cpu_spent_ns();
     }
   }
 
   EnergyDelta end() {
     const std::lock_guard lock(mutex);
     if (!active) return not_started();
+    const std::int64_t begun_ns = cpu_spent_ns();
     do {
       read_locked();
     } while (source->stored().value_or(0) > 0);
@@ -194,6 +203,7 @@ struct EnergyMeter::Impl {
     active = false;
     EnergyDelta delta = summarize(source->info(), window, *mirrors);
     delta.disagreement = disagreement;
+    if (!source->stored()) delta.meter_cpu_s = spent_s(begun_ns);
     return delta;
   }
 
@@ -207,6 +217,12 @@ struct EnergyMeter::Impl {
     if (!active) return not_started();
     active = false;
     return log->between(log_begin, now);
+  }
+
+  // begun_ns: of the calling thread, when it began to end the window.
+  double spent_s(std::int64_t begun_ns) const {
+    const std::int64_t others_ns = reader_cpu_ns + source->own_cpu_ns() - others_cpu_ns;
+    return static_cast<double>(start_cpu_ns + others_ns + cpu_spent_ns() - begun_ns) * 1e-9;
   }
 
   EnergyDelta not_started() const {
@@ -244,8 +260,18 @@ const SourceInfo* EnergyMeter::info() const noexcept {
 }
 
 void EnergyMeter::start() {
+  if (!usable()) return;
   if (impl_->log) return impl_->begin_log();
-  if (usable()) impl_->begin();
+  resume();
+  impl_->begin();
+}
+
+void EnergyMeter::pause() noexcept {
+  if (usable()) impl_->source->pause();
+}
+
+void EnergyMeter::resume() noexcept {
+  if (usable()) impl_->source->resume();
 }
 
 EnergyDelta EnergyMeter::stop() {

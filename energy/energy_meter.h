@@ -57,6 +57,10 @@ struct EnergyDelta {
   std::optional<double> u_abs_j, u_cmp_j;
   // Power of the idle windows before this one; none where there were none.
   std::optional<double> idle_w;
+  // CPU time that metering took: the readings at both ends and what waits for counters to move
+  // there, the readings in between, and the source's own threads and programs. None of a stored
+  // trace.
+  std::optional<double> meter_cpu_s;
 };
 
 class EnergyMeter {
@@ -76,6 +80,11 @@ class EnergyMeter {
   // measured.
   void start();
   EnergyDelta stop();
+
+  // Between windows: the source does nothing by itself either, until resume() or the next start(),
+  // which wait for its first answer.
+  void pause() noexcept;
+  void resume() noexcept;
 
  private:
   struct Impl;

@@ -94,6 +94,14 @@ class EnergySource {
   virtual std::string trouble() const { return {}; }
   // Of a stored trace: how many more times read() has something to give. nullopt: a live meter.
   virtual std::optional<std::size_t> stored() const noexcept { return std::nullopt; }
+
+  // Of a source that asks in a thread of its own. CPU time of that thread and of what it started,
+  // so far.
+  virtual std::int64_t own_cpu_ns() const noexcept { return 0; }
+  // It asks nothing more until resume(), which returns once it has asked again, or could not in
+  // time. What was missed in between is no reading.
+  virtual void pause() noexcept {}
+  virtual void resume() noexcept {}
 };
 
 // The outcome of looking for one meter.

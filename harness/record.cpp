@@ -157,8 +157,10 @@ energy::EnergyDelta energy_from_json(const json& object) {
   delta.edge_s = object.value("edge_s", 0.0);
   delta.update_s = object.value("update_s", 0.0);
   delta.disagreement = object.value("disagreement", "");
-  for (const auto& [key, value] :
-       {std::pair("idle_w", &delta.idle_w), {"u_abs", &delta.u_abs_j}, {"u_cmp", &delta.u_cmp_j}}) {
+  for (const auto& [key, value] : {std::pair("idle_w", &delta.idle_w),
+                                   {"u_abs", &delta.u_abs_j},
+                                   {"u_cmp", &delta.u_cmp_j},
+                                   {"meter_cpu_s", &delta.meter_cpu_s}}) {
     if (object.contains(key)) *value = object.at(key).get<double>();
   }
   if (!object.contains("domains")) return delta;
@@ -195,7 +197,8 @@ json to_json(const energy::EnergyDelta& energy) {
     if (energy.update_s > 0) object["update_s"] = energy.update_s;
     for (const auto& [key, value] : {std::pair("idle_w", &energy.idle_w),
                                      {"u_abs", &energy.u_abs_j},
-                                     {"u_cmp", &energy.u_cmp_j}}) {
+                                     {"u_cmp", &energy.u_cmp_j},
+                                     {"meter_cpu_s", &energy.meter_cpu_s}}) {
       if (value->has_value()) object[key] = **value;
     }
   }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "energy/cpu_spent.h"
 #include "energy/external/text.h"
 #include "energy/sysfs_file.h"
 
@@ -123,8 +125,12 @@ int wait_for(pid_t pid, Clock::time_point deadline, const StopSignal* stop, int&
   constexpr auto kStep = std::chrono::microseconds(500);
   while (true) {
     int status = 0;
-    const pid_t ended = ::waitpid(pid, &status, WNOHANG);
-    if (ended == pid) code = exit_code(status);
+    rusage usage{};
+    const pid_t ended = ::wait4(pid, &status, WNOHANG, &usage);
+    if (ended == pid) {
+      add_helper_cpu(usage);
+      code = exit_code(status);
+    }
     if (ended == pid || (ended < 0 && errno != EINTR)) return 0;
     if (Clock::now() >= deadline) return ETIMEDOUT;
     if (stop != nullptr && stop->raised()) return ECANCELED;
@@ -148,8 +154,10 @@ std::string sentence(const std::string& program, int error, double limit_s) {
 void kill_and_reap(pid_t pid) {
   // The group exists as long as its leader is not waited for, so this can hit nobody else.
   ::kill(-pid, SIGKILL);
-  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  rusage usage{};
+  while (::wait4(pid, nullptr, 0, &usage) < 0 && errno == EINTR) {
   }
+  add_helper_cpu(usage);
 }
 
 }  // namespace

@@ -10,12 +10,14 @@
 #include <array>
 #include <cerrno>
 #include <condition_variable>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
 
+#include "energy/cpu_spent.h"
 #include "energy/external/text.h"
 
 namespace tern::energy {
@@ -39,6 +41,7 @@ class Watch {
   ~Watch() {
     done_.raise();
     thread_.join();
+    add_helper_cpu(cpu_ns_);
     if (socket_ >= 0) ::close(socket_);
   }
   Watch(const Watch&) = delete;
@@ -60,6 +63,11 @@ class Watch {
 
  private:
   void run() {
+    wait();
+    cpu_ns_ = cpu_spent_ns();
+  }
+
+  void wait() {
     pollfd wanted[] = {{done_.fd(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}};
     while (Clock::now() < deadline_) {
       const int ready = ::poll(wanted, 2, milliseconds_until(deadline_));
@@ -77,7 +85,8 @@ class Watch {
   std::mutex mutex_;
   int socket_ = -1;
   bool ended_ = false;
-  std::thread thread_;  // last: it uses all of the above
+  std::int64_t cpu_ns_ = 0;  // of the thread, once it has ended
+  std::thread thread_;       // last: it uses all of the above
 };
 
 std::unique_ptr<httplib::ClientImpl> make_client(const HttpTarget& target) {

@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "energy/cpu_spent.h"
 #include "energy/external/text.h"
 
 namespace tern::energy {
@@ -79,7 +80,11 @@ class PolledSource final : public EnergySource {
     thread_ = std::thread([this] { poll(); });
   }
   ~PolledSource() override {
-    stop_.raise();
+    {
+      const std::lock_guard lock(mutex_);
+      stop_.raise();
+    }
+    resumed_.notify_all();
     thread_.join();
   }
   PolledSource(const PolledSource&) = delete;
@@ -91,9 +96,13 @@ class PolledSource final : public EnergySource {
   const SourceInfo& info() const noexcept override { return info_; }
   void read(std::span<Reading> readings) noexcept override;
   std::string trouble() const override;
+  std::int64_t own_cpu_ns() const noexcept override;
+  void pause() noexcept override;
+  void resume() noexcept override;
 
  private:
   void poll();
+  bool wait_for_turn();
   Parsed<PowerReading> ask() const;
   void take(const Parsed<PowerReading>& reading, std::int64_t time_ns);
   void describe(const PowerReading& first);
@@ -106,7 +115,11 @@ class PolledSource final : public EnergySource {
 
   mutable std::mutex mutex_;  // guards what follows; never held while the meter is asked
   std::condition_variable answered_;
-  bool asked_ = false;
+  std::condition_variable resumed_;
+  bool paused_ = false;
+  bool asking_ = false;
+  std::int64_t answers_ = 0;          // and failures
+  std::int64_t cpu_ns_ = 0;           // of the thread, up to the last of them
   std::optional<PowerReading> last_;  // the last good one
   std::int64_t last_ns_ = 0;
   PowerSum sum_;
@@ -122,7 +135,7 @@ void PolledSource::poll() {
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
   ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
-  while (!stop_.raised()) {
+  while (wait_for_turn()) {
     const Clock::time_point began = Clock::now();
     const std::int64_t before_ns = now_ns();
     const Parsed<PowerReading> reading = ask();
@@ -131,6 +144,14 @@ void PolledSource::poll() {
     stop_.wait_until(reading ? began + ticks(meter_.period_s)
                              : Clock::now() + ticks(meter_.retry_s));
   }
+}
+
+// Waits while it is paused; false when the source ends.
+bool PolledSource::wait_for_turn() {
+  std::unique_lock lock(mutex_);
+  resumed_.wait(lock, [this] { return !paused_ || stop_.raised(); });
+  asking_ = !stop_.raised();
+  return asking_;
 }
 
 Parsed<PowerReading> PolledSource::ask() const {
@@ -143,8 +164,10 @@ Parsed<PowerReading> PolledSource::ask() const {
 
 void PolledSource::take(const Parsed<PowerReading>& reading, std::int64_t time_ns) {
   const std::lock_guard lock(mutex_);
-  const bool first = !asked_;
-  asked_ = true;
+  const bool first = answers_ == 0;
+  ++answers_;
+  asking_ = false;
+  cpu_ns_ = cpu_spent_ns();
   answered_.notify_all();
   if (!reading) {
     failure_ = error_ = reading.error;
@@ -170,7 +193,8 @@ void PolledSource::take(const Parsed<PowerReading>& reading, std::int64_t time_n
 std::string PolledSource::wait_for_first() {
   std::unique_lock lock(mutex_);
   // The margin is for a machine that is too busy to run the thread.
-  const bool came = answered_.wait_for(lock, ticks(meter_.answer_s + 5), [this] { return asked_; });
+  const bool came =
+      answered_.wait_for(lock, ticks(meter_.answer_s + 5), [this] { return answers_ > 0; });
   if (!came) return "the first question was not answered in time";
   if (!last_) return failure_;
   describe(*last_);
@@ -224,6 +248,28 @@ void PolledSource::read(std::span<Reading> readings) noexcept {
 std::string PolledSource::trouble() const {
   const std::lock_guard lock(mutex_);
   return failure_.empty() ? "" : meter_.detail + ": " + failure_;
+}
+
+std::int64_t PolledSource::own_cpu_ns() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return cpu_ns_;
+}
+
+void PolledSource::pause() noexcept {
+  std::unique_lock lock(mutex_);
+  paused_ = true;
+  answered_.wait_for(lock, ticks(meter_.answer_s + 5), [this] { return !asking_; });
+}
+
+void PolledSource::resume() noexcept {
+  std::unique_lock lock(mutex_);
+  if (!paused_) return;
+  paused_ = false;
+  resumed_.notify_all();
+  const std::int64_t before = answers_;
+  // The thread may still be waiting since its last question.
+  answered_.wait_for(lock, ticks(meter_.period_s + meter_.answer_s + 5),
+                     [&] { return answers_ != before; });
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // A meter that answers slowly, as an EnergySource: a thread of its own asks it again and again and
 // sums up its power, and a reading is what that thread knew last, so nobody waits for a network.
 // What the meter did not answer for is never bridged: such a window has no total, and a reason.
+// While it is paused nobody asks, and that is such a gap.
 
 #include <functional>
 #include <string>

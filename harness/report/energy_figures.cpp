@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace tern::harness {
 namespace {
 
@@ -43,6 +45,8 @@ struct Sums {
   double joules = 0, window_s = 0, elapsed_s = 0, tokens = 0, idle_j = 0;
   double u_abs_j = 0, u_cmp_j = 0;
   bool u_known = true;
+  double meter_cpu_s = 0;
+  bool meter_cpu_known = true;
 };
 
 void add(Sums& sums, const Trial& trial, const std::optional<energy::IdleBaseline>& idle) {
@@ -54,6 +58,8 @@ void add(Sums& sums, const Trial& trial, const std::optional<energy::IdleBaselin
   sums.u_abs_j += trial.energy.u_abs_j.value_or(0);
   sums.u_cmp_j += trial.energy.u_cmp_j.value_or(0);
   sums.u_known = sums.u_known && trial.energy.u_abs_j.has_value() && trial.energy.u_cmp_j;
+  sums.meter_cpu_s += trial.energy.meter_cpu_s.value_or(0);
+  sums.meter_cpu_known = sums.meter_cpu_known && trial.energy.meter_cpu_s.has_value();
   if (!idle) return;
   const std::int64_t middle_ns = trial.start_unix_ns + trial.elapsed_ns / 2;
   sums.idle_j += idle->power_w(middle_ns) * time_s;
@@ -140,10 +146,18 @@ EnergyFigures energy_figures(const std::vector<const Trial*>& trials,
   figures.watts = sums.joules / sums.window_s;
   figures.edp_js = figures.j_per_token * sums.elapsed_s / sums.tokens;
   if (sums.u_known) figures.u = {sums.u_abs_j / sums.tokens, sums.u_cmp_j / sums.tokens};
+  if (sums.meter_cpu_known) figures.meter_share = sums.meter_cpu_s / sums.window_s;
   if (!idle) return figures;
   figures.why_no_dynamic = why_no_dynamic(figures, *idle);
   if (figures.why_no_dynamic.empty()) figures.dynamic = dynamic_figures(sums, *idle);
   return figures;
+}
+
+std::string meter_share_text(const std::vector<double>& shares) {
+  if (shares.empty()) return "";
+  return fmt::format("meter: its own work took {}{:.2g} % of one processor",
+                     shares.size() > 1 ? "at most " : "",
+                     100 * *std::max_element(shares.begin(), shares.end()));
 }
 
 EnergyComparison compare_energy(const Trials& first, const Trials& second) {

@@ -35,6 +35,9 @@ struct EnergyFigures {
   double j_per_token = 0, watts = 0, tokens_per_j = 0;
   double edp_js = 0;                  // energy-delay product of a token: J/token times s/token
   std::optional<MeterUncertainty> u;  // J/token; of every trial or not at all
+  // CPU time that metering took, as a share of one processor in the windows; of every trial or not
+  // at all.
+  std::optional<double> meter_share;
   std::optional<DynamicFigures> dynamic;
   std::string why_no_dynamic;  // where idle power was measured and yet gives no figure
 };
@@ -55,6 +58,10 @@ struct EnergyRatio {
     return power.has_interval && power.low <= 1 + 1e-9 && power.high >= 1 - 1e-9;
   }
 };
+
+// "meter: its own work took 0.012 % of one processor", of shares that need not be the same; empty
+// without one.
+std::string meter_share_text(const std::vector<double>& shares);
 
 struct EnergyComparison {
   std::optional<EnergyRatio> ratio;

@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "harness/report/energy_figures.h"
+
 namespace tern::harness {
 
 namespace {
@@ -124,6 +126,8 @@ void add_notes(const TaskRun& run, std::string& text) {
     text += fmt::format("{}: J/question is over {} of {} questions; the others: {}\n", name,
                         cost.metered, n, cost.why);
   }
+  if (cost.meter_share)
+    text += fmt::format("{}: {}\n", name, meter_share_text({*cost.meter_share}));
   if (cost.truncated_items > 0) {
     text += fmt::format(
         "{}: the prompts of {} of {} questions were longer than the context; {} tokens were cut "
@@ -144,6 +148,7 @@ std::string text_or_none(const std::optional<T>& value) {
 
 EvalCosts costs(const TaskRun& run) {
   EvalCosts cost;
+  double meter_cpu_s = 0, window_s = 0;
   for (const EvalItem& item : run.items) {
     if (item.elapsed_ns > 0) {
       cost.seconds += static_cast<double>(item.elapsed_ns) * 1e-9;
@@ -152,6 +157,10 @@ EvalCosts costs(const TaskRun& run) {
     if (item.energy.status != energy::Status::kNotMeasured) {
       cost.joules += item.energy.total_joules;
       ++cost.metered;
+      if (item.energy.meter_cpu_s) {
+        meter_cpu_s += *item.energy.meter_cpu_s;
+        window_s += item.energy.window_s;
+      }
     } else if (cost.why.empty()) {
       cost.why = item.energy.why;
     }
@@ -161,6 +170,7 @@ EvalCosts costs(const TaskRun& run) {
     cost.tokens.dropped_tokens += item.tokens.dropped_tokens;
     if (item.tokens.dropped_tokens > 0) ++cost.truncated_items;
   }
+  if (window_s > 0) cost.meter_share = meter_cpu_s / window_s;
   return cost;
 }
 

@@ -34,7 +34,8 @@ struct EvalCosts {
   std::int64_t timed = 0;  // items with a time
   double joules = 0;       // of the metered items
   std::int64_t metered = 0;
-  std::string why;  // of the first item without joules
+  std::optional<double> meter_share;  // of one processor, what metering took; of those that say it
+  std::string why;                    // of the first item without joules
   EngineModelCounts tokens;
   std::int64_t truncated_items = 0;
 };

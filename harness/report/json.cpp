@@ -46,6 +46,7 @@ Json energy_json(const BenchRow& row) {
     json["u_cmp"] = energy.u->comparative;
     if (!row.run.meter_assumptions.empty()) json["u_assumes"] = row.run.meter_assumptions;
   }
+  if (energy.meter_share) json["meter_cpu_share"] = *energy.meter_share;
   if (row.run.idle) json["dynamic"] = dynamic_json(energy);
   return json;
 }

@@ -190,6 +190,11 @@ std::vector<std::string> footnotes(const BenchReport& report) {
         add_once(lines, "energy: not measured in some repetitions: " + energy.why);
     }
   }
+  std::vector<double> meter_shares;
+  for (const BenchRow& row : report.rows) {
+    if (row.energy.meter_share) meter_shares.push_back(*row.energy.meter_share);
+  }
+  if (!meter_shares.empty()) lines.push_back(meter_share_text(meter_shares));
   for (std::string& note : energy_ratio_notes(report.comparisons)) {
     add_once(lines, std::move(note));
   }

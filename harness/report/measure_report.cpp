@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "harness/report/doctor_text.h"
+#include "harness/report/energy_figures.h"
 #include "harness/report/table.h"
 #include "harness/statistics.h"
 
@@ -221,6 +222,12 @@ std::vector<std::string> notes_of(const Record& record, const std::vector<Trial>
     }
     note_counters(trial, notes);
   }
+  std::vector<double> meter_shares;
+  for (const Trial& trial : trials) {
+    if (!has_energy(trial) || !trial.energy.meter_cpu_s || trial.energy.window_s <= 0) continue;
+    meter_shares.push_back(*trial.energy.meter_cpu_s / trial.energy.window_s);
+  }
+  if (!meter_shares.empty()) notes.push_back(meter_share_text(meter_shares));
   note_idle(record, trials, notes);
   notes.push_back(
       "CPU time is of the command and of those of its children that were waited for; peak memory "

@@ -46,6 +46,7 @@ class Schema(TernTest):
         for change in (lambda r: r["idle"][0].pop("when"),
                        lambda r: r["idle"][0]["energy"].pop("coverage"),
                        lambda r: r["trials"][0]["energy"].update(u_abs=-1),
+                       lambda r: r["trials"][0]["energy"].update(meter_cpu_s=-1),
                        lambda r: r["meter"].update(assumptions=[""]),
                        lambda r: r["estimate"].pop("caveats"),
                        lambda r: r["estimate"]["tests"][0].pop("linear_j")):

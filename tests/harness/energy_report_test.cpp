@@ -244,6 +244,36 @@ TEST_CASE("phases of a test have names") {
   CHECK(phase_name({.prompt = 4, .gen = 4}) == "prefill + decode");
 }
 
+TEST_CASE("what metering took is a share of the windows, where every trial says it") {
+  Record record = metered();
+  CHECK_FALSE(row_of(recorded_report(record), "ternary", "tg32").energy.meter_share.has_value());
+  double window_s = 0;
+  for (json& trial : record.document()["trials"]) {
+    trial["energy"]["meter_cpu_s"] = trial["subject"] == "ternary" ? 0.003 : 0.001;
+    if (trial["subject"] == "ternary" && trial["test"] == "tg32") {
+      window_s += trial["energy"]["window_s"].get<double>();
+    }
+  }
+  const Record again = Record::parse(record.text());
+  CHECK(again.trials()[0].energy.meter_cpu_s == record.trials()[0].energy.meter_cpu_s);
+  const BenchReport report = recorded_report(again);
+  const double share = row_of(report, "ternary", "tg32").energy.meter_share.value();
+  CHECK(share == Approx(3 * 0.003 / window_s));
+  CHECK_THAT(written(OutputFormat::kMarkdown, report),
+             Contains("meter: its own work took at most"));
+  const json rows = json::parse(written(OutputFormat::kJson, report));
+  CHECK(rows[2]["tern"]["energy"]["meter_cpu_share"].get<double>() == Approx(share));
+
+  record.document()["trials"][0]["energy"].erase("meter_cpu_s");
+  const BenchReport some = recorded_report(record);
+  CHECK_FALSE(some.rows.front().energy.meter_share.has_value());
+  CHECK(row_of(some, "ternary", "tg32").energy.meter_share.has_value());
+  CHECK(meter_share_text({}).empty());
+  CHECK(meter_share_text({0.00012}) == "meter: its own work took 0.012 % of one processor");
+  CHECK(meter_share_text({0.0001, 0.002}) ==
+        "meter: its own work took at most 0.2 % of one processor");
+}
+
 TEST_CASE("a metered report is as it was agreed") {
   const BenchReport report = recorded_report(metered());
   check_golden("bench_energy.md", written(OutputFormat::kMarkdown, report));

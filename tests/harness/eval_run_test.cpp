@@ -377,6 +377,13 @@ TEST_CASE("the report shows scores, joules and speed, or why not") {
         "counting: the prompts of 1 of 4 questions were longer than the context; 4 tokens were cut "
         "from their left, as lm_eval does\n");
 
+  for (EvalItem& item : report.runs[0].items) {
+    item.energy.window_s = 2;
+    item.energy.meter_cpu_s = 0.003;
+  }
+  CHECK_THAT(eval_markdown(report),
+             Contains("counting: meter: its own work took 0.15 % of one processor\n"));
+
   report.runs[0].items[2].energy = {};
   report.runs[0].items[2].energy.why = "asleep";
   CHECK_THAT(eval_markdown(report),

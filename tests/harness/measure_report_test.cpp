@@ -71,6 +71,16 @@ TEST_CASE("every figure of a command, over its repetitions") {
   CHECK_THAT(text, Contains("not in the total: psys: holds the package"));
 }
 
+TEST_CASE("what metering took is said of the window where it took most") {
+  std::vector<Trial> trials = {repetition(0, 2, 100), repetition(1, 4, 240)};
+  const std::string silent = measure_markdown(record_of(trials));
+  CHECK(silent.find("its own work") == std::string::npos);
+  trials[0].energy.meter_cpu_s = 0.002;
+  trials[1].energy.meter_cpu_s = 0.008;
+  CHECK_THAT(measure_markdown(record_of(trials)),
+             Contains("meter: its own work took at most 0.2 % of one processor\n"));
+}
+
 TEST_CASE("the interval is Student's") {
   CHECK(half_interval({1, 2, 3}) == Approx(4.30265 / std::sqrt(3)).epsilon(1e-5));
 }

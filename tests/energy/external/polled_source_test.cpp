@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "energy/cpu_spent.h"
 #include "energy/energy_meter.h"
 #include "tests/support/catch.h"
 
@@ -253,4 +254,54 @@ TEST_CASE("the thread that asks does not die of a closed connection") {
   CHECK(open_polled(std::move(options)).source);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   CHECK(blocked);
+}
+
+TEST_CASE("a paused meter is not asked, and asked again before it goes on") {
+  const auto script = std::make_shared<Script>();
+  Probe probe = open_polled(fast_meter(script));
+  REQUIRE(probe.source);
+  EnergySource& source = *probe.source;
+  source.resume();  // it is not paused: nothing to wait for
+  for (int round = 0; round < 3; ++round) {
+    source.pause();
+    const int asked = script->asked;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // ten times its period
+    CHECK(script->asked == asked);
+    source.resume();
+    CHECK(script->asked > asked);
+    REQUIRE(asked_more(*script, 3));
+  }
+  source.pause();  // and ends so
+}
+
+TEST_CASE("what a meter was not asked while it was paused is a gap") {
+  const auto script = std::make_shared<Script>();
+  PolledMeter options = fast_meter(script);
+  options.stale_s = 0.01;
+  Probe probe = open_polled(std::move(options));
+  REQUIRE(probe.source);
+  probe.source->pause();
+  REQUIRE(eventually([&] { return read_one(*probe.source).error == ETIMEDOUT; }));
+  const std::uint64_t before = read_one(*probe.source).raw;
+  CHECK(before == 0);
+  probe.source->resume();
+  REQUIRE(eventually([&] { return read_one(*probe.source).error == 0; }));
+}
+
+TEST_CASE("what asking costs is counted, with what it started") {
+  constexpr std::int64_t kQuestion_ns = 1'000'000'000'000'000;
+  const auto script = std::make_shared<Script>();
+  PolledMeter options = fast_meter(script);
+  options.ask = [script](const StopSignal&) -> Parsed<PowerReading> {
+    add_helper_cpu(kQuestion_ns);
+    ++script->asked;
+    return PowerReading{100.0, std::nullopt};
+  };
+  Probe probe = open_polled(std::move(options));
+  REQUIRE(probe.source);
+  REQUIRE(asked_more(*script, 3));
+  probe.source->pause();
+  const auto asked = static_cast<double>(script->asked);
+  CHECK(static_cast<double>(probe.source->own_cpu_ns()) ==
+        Approx(asked * static_cast<double>(kQuestion_ns)));
 }
