@@ -35,7 +35,9 @@ bool take(std::string_view& text, std::string_view prefix, int& value) {
   return true;
 }
 
-RunFacts run_facts(const Record& record) {
+}  // namespace
+
+RunFacts recorded_run_facts(const Record& record) {
   const json& document = record.document();
   const json& protocol = document.at("protocol");
   RunFacts run;
@@ -63,8 +65,6 @@ RunFacts run_facts(const Record& record) {
   run.meter_assumptions = recorded_assumptions(record);
   return run;
 }
-
-}  // namespace
 
 std::vector<SubjectFacts> subject_facts(const Record& record) {
   std::vector<SubjectFacts> subjects;
@@ -131,7 +131,7 @@ BenchReport recorded_report(const Record& record) {
     }
     trials.push_back(std::move(trial));
   }
-  RunFacts run = run_facts(record);
+  RunFacts run = recorded_run_facts(record);
   const std::vector<SubjectFacts> subjects = subject_facts(record);
   if (subjects.size() < 2) run.no_ratio = "the run has one subject and nothing to compare it with";
   add_trials(report, run, subjects, tests, trials);

@@ -15,6 +15,10 @@ namespace tern::harness {
 // name.
 std::optional<TestCase> parse_test_name(const std::string& name);
 
+// What the rows of a report share. Why there is no baseline, and what else runs here, a record does
+// not say.
+RunFacts recorded_run_facts(const Record& record);
+
 // What the rows of a report say of the record's subjects.
 std::vector<SubjectFacts> subject_facts(const Record& record);
 

@@ -18,6 +18,7 @@
 #include "harness/baselines.h"
 #include "harness/bench_options.h"
 #include "harness/bench_record.h"
+#include "harness/best_limits.h"
 #include "harness/build_info.h"
 #include "harness/command.h"
 #include "harness/contenders.h"
@@ -26,7 +27,6 @@
 #include "harness/fitness.h"
 #include "harness/idle.h"
 #include "harness/instruments.h"
-#include "harness/limits.h"
 #include "harness/machine.h"
 #include "harness/meter_option.h"
 #include "harness/options.h"
@@ -64,10 +64,9 @@ class BenchRun final : StudyListener {
   void choose_quick_tests(const std::vector<std::unique_ptr<EngineSubject>>& subjects,
                           Instruments& instruments);
   void measure_own_limits();
-  void measure_limits_up_to(int threads);
   std::vector<MachineLimits> limits_by_threads(int most) const;
   std::vector<RecordedSubject> recorded_subjects() const;
-  RunFacts run_facts(const BenchConfiguration& configuration) const;
+  RunFacts run_facts() const;
   void run_configuration(const BenchConfiguration& configuration);
   std::string check_hashes(const BenchConfiguration& configuration,
                            const std::vector<Trial>& trials);
@@ -94,7 +93,7 @@ class BenchRun final : StudyListener {
   Contenders contenders_;
   std::vector<FileDigest> first_files_, baseline_files_;  // the latter of a baseline by path
   bool quick_tests_chosen_ = false;
-  std::map<int, MachineLimits> limits_;  // by threads
+  BestLimits limits_;
   std::map<std::string, std::string>
       hashes_;                    // of everything that must not depend on how it was run
   std::optional<Record> record_;  // of the configuration that runs
@@ -112,7 +111,8 @@ BenchRun::BenchRun(BenchOptions options)
       table_(kernels_row(options_.kernels)),
       progress_(std::cerr, isatty(STDERR_FILENO) == 1, options_.progress),
       meter_(open_run_meter_or_fail(options_.meter, options_.require_energy)),
-      store_(options_.db.empty() ? RecordStore::default_path() : options_.db) {
+      store_(options_.db.empty() ? RecordStore::default_path() : options_.db),
+      limits_(table_) {
   const BuildInfo& build = build_info();
   if (!build.optimized) {
     report_.notes.push_back(
@@ -178,7 +178,10 @@ void BenchRun::set_up(const BenchConfiguration& configuration) {
   if (pool_ == nullptr || pool_->threads() != configuration.threads ||
       pool_poll_ != configuration.poll) {
     pool_.reset();
-    if (options_.roofline) measure_limits_up_to(configuration.threads);
+    if (options_.roofline) {
+      progress_.phase("measuring the machine's limits");
+      limits_.measure_below(configuration.threads);
+    }
     pool_ = std::make_unique<engine::ThreadPool>(
         engine::ThreadPoolOptions{.threads = configuration.threads,
                                   .pin = true,
@@ -256,34 +259,16 @@ void BenchRun::choose_quick_tests(const std::vector<std::unique_ptr<EngineSubjec
                              level > 0 ? ", smaller than usual because this machine is slow" : ""));
 }
 
-// A limit is the best that was ever seen: measured before and after every study, since a neighbour
-// that takes bandwidth during one half second would make the machine look smaller than it is.
 void BenchRun::measure_own_limits() {
   progress_.phase("measuring the machine's limits");
-  MachineLimits& best = limits_[pool_->threads()];
-  keep_best(best, measure_limits(*pool_, table_));
+  const MachineLimits& best = limits_.measure(*pool_);
   if (!best.why.empty()) {
     progress_.note(fmt::format("the read bandwidth was not measured: {}", best.why));
   }
 }
 
-// 1, 2, 4, … below `threads`, each with a team of its own. Before the pool of the configuration is
-// made: that one pins the calling thread, and these would share its CPU.
-void BenchRun::measure_limits_up_to(int threads) {
-  progress_.phase("measuring the machine's limits");
-  for (int t = 1; t < threads; t *= 2) {
-    engine::ThreadPool pool({.threads = t});
-    keep_best(limits_[t], measure_limits(pool, table_));
-  }
-}
-
 std::vector<MachineLimits> BenchRun::limits_by_threads(int most) const {
-  std::vector<MachineLimits> limits;
-  if (!options_.roofline) return limits;
-  for (const auto& [threads, some] : limits_) {
-    if (threads <= most) limits.push_back(some);
-  }
-  return limits;
+  return options_.roofline ? limits_.up_to(most) : std::vector<MachineLimits>();
 }
 
 std::vector<RecordedSubject> BenchRun::recorded_subjects() const {
@@ -298,25 +283,11 @@ std::vector<RecordedSubject> BenchRun::recorded_subjects() const {
   return subjects;
 }
 
-RunFacts BenchRun::run_facts(const BenchConfiguration& configuration) const {
-  RunFacts run;
-  run.build_commit = build_info().commit;
-  run.cpu = cpu_name();
-  run.kernels = table_.name;
-  run.record_id = record_->id();
-  run.threads = configuration.threads;
-  run.batch = configuration.batch;
-  run.ubatch = configuration.ubatch;
-  run.poll = configuration.poll;
-  run.type_k = name(configuration.cache_k);
-  run.type_v = name(configuration.cache_v);
-  run.limits = limits_.at(configuration.threads);
-  run.limits_by_threads = limits_by_threads(configuration.threads);
+// What the record says, and what only this run knows.
+RunFacts BenchRun::run_facts() const {
+  RunFacts run = recorded_run_facts(*record_);
   run.no_ratio = contenders_.no_baseline;
   run.bf16_kernels = bf16_row_beside(table_);
-  run.fitness = recorded_fitness(*record_);
-  run.idle = recorded_idle(*record_);
-  run.meter_assumptions = recorded_assumptions(*record_);
   return run;
 }
 
@@ -371,8 +342,7 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
   }
   finish_record(outcome);
 
-  add_trials(report_, run_facts(configuration), subject_facts(*record_), options_.tests,
-             outcome.trials);
+  add_trials(report_, run_facts(), subject_facts(*record_), options_.tests, outcome.trials);
   add_phases(report_, record_->id(), phases);
   add_estimates(report_, record_->id(), estimates);
   records_.push_back(*record_);
