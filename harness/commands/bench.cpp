@@ -34,6 +34,7 @@
 #include "harness/quick.h"
 #include "harness/record_store.h"
 #include "harness/recorded_report.h"
+#include "harness/settling.h"
 
 namespace tern::harness {
 
@@ -99,6 +100,7 @@ class BenchRun final : StudyListener {
   std::optional<Record> record_;  // of the configuration that runs
   std::optional<std::int64_t> first_trial_ns_;  // its beginning
   nlohmann::json start_;                        // environment before it loaded anything
+  nlohmann::json rested_;                       // that of the first configuration: nothing had run
   Instruments* clock_ = nullptr;
   std::vector<Record> records_;
   BenchReport report_;
@@ -141,6 +143,7 @@ int BenchRun::run() {
   for (const BenchConfiguration& configuration : options_.configurations) {
     try {
       start_ = environment_snapshot();
+      if (rested_.is_null()) rested_ = start_;
       set_up(configuration);
       run_configuration(configuration);
     } catch (const engine::Error& error) {
@@ -352,8 +355,13 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
 // nobody waits.
 void BenchRun::measure_idle_side(MachineInstruments& instruments, bool before) {
   if (options_.idle_s == 0 || !meter_->usable() || interrupted.load()) return;
-  progress_.phase(fmt::format("measuring idle power for {} s", options_.idle_s));
   pool_->park();
+  progress_.phase("letting the machine cool down before idle power is measured");
+  SettlingPlan plan = settling_plan(options_.idle_s, before, !before || !records_.empty());
+  plan.excess_c = [&] { return temperature_excess_c(environment_snapshot(), rested_); };
+  plan.stop = &interrupted;
+  record_settling(*record_, settle(instruments, plan));
+  progress_.phase(fmt::format("measuring idle power for {} s", options_.idle_s));
   instruments.set_idle_w(std::nullopt);
   const auto windows = measure_idle(instruments, options_.idle_s, before, &interrupted);
   record_idle(*record_, windows);
