@@ -12,6 +12,7 @@
 #include "harness/baselines.h"
 #include "harness/error.h"
 #include "harness/idle.h"
+#include "harness/meter_cost.h"
 #include "harness/meter_option.h"
 #include "harness/options.h"
 #include "harness/parse_command.h"
@@ -35,7 +36,7 @@ struct RawOptions {
       type_v, threads;
   std::vector<std::string> poll, gpu_layers, flash_attention, mmap;
   std::string pairs = "5", delay = "0", idle, output = "md", output_err = "none",
-              ternary_bits = "2", head = "stored";
+              ternary_bits = "2", head = "stored", meter_cost;
   bool no_warmup = false;
 };
 
@@ -105,6 +106,10 @@ void declare(CLI::App& app, RawOptions& raw, BenchOptions& options) {
   app.add_flag("--estimate", options.estimate,
                "add what the papers' models of operations and bytes give; no measurement");
   app.add_option("--meter", options.meter, kMeterHelp);
+  app.add_option("--meter-cost", raw.meter_cost,
+                 "measure what the meter itself costs, by pairs of trials with it on and off [10]")
+      ->expected(0, 1)
+      ->type_name("PAIRS");
   app.add_flag("--require-energy", options.require_energy,
                "fail (exit 6) when energy is not measured");
   app.add_flag("--strict", options.strict,
@@ -144,6 +149,12 @@ int idle_seconds(const std::string& text, bool quick) {
   const int seconds = one_number(text, "--idle", 0);
   if (seconds != 1 && seconds <= kMostIdle_s) return seconds;
   throw Error(fmt::format("--idle: expected 0 or 2 to {} seconds, got {}", kMostIdle_s, seconds));
+}
+
+// One pair would give no interval.
+int meter_cost_pairs(const CLI::App& app, const std::string& text) {
+  if (app.count("--meter-cost") == 0) return 0;
+  return text.empty() ? kMeterCostPairs : one_number(text, "--meter-cost", 2);
 }
 
 std::vector<std::string> words(const std::vector<std::string>& texts) {
@@ -296,6 +307,7 @@ std::optional<BenchOptions> parse_bench_options(const std::vector<std::string>& 
   options.pairs = one_number(raw.pairs, "-r", 1);
   options.pairs_given = app.count("--repetitions") > 0;
   options.delay_s = one_number(raw.delay, "--delay", 0);
+  options.meter_cost = meter_cost_pairs(app, raw.meter_cost);
   options.idle_s = idle_seconds(raw.idle, options.quick);
   options.tests_given = !raw.prompt.empty() || !raw.gen.empty() || !raw.prompt_gen.empty() ||
                         !raw.depth.empty() || !raw.parallel.empty();

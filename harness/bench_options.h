@@ -49,6 +49,7 @@ struct BenchOptions {
   std::string meter;              // as --meter names it; empty: the best one of this machine
   bool roofline = false;          // limits by thread count, and where each test sits
   bool phases = false;            // an extra pass per test that says where the time goes
+  int meter_cost = 0;             // pairs of trials with the meter on and off; 0: none
   bool estimate = false;          // the papers' model of energy, apart from what is measured
   std::string kernels;            // empty: the best row
   engine::ModelOptions model;     // of all models

@@ -62,6 +62,7 @@ RunFacts recorded_run_facts(const Record& record) {
     }
   }
   run.idle = recorded_idle(record);
+  run.meter_cost = recorded_meter_cost(record);
   run.meter_assumptions = recorded_assumptions(record);
   return run;
 }

@@ -28,6 +28,7 @@
 #include "harness/idle.h"
 #include "harness/instruments.h"
 #include "harness/machine.h"
+#include "harness/meter_cost.h"
 #include "harness/meter_option.h"
 #include "harness/options.h"
 #include "harness/progress.h"
@@ -74,6 +75,7 @@ class BenchRun final : StudyListener {
   std::vector<PhaseSample> time_phases(const std::vector<std::unique_ptr<EngineSubject>>& subjects,
                                        Instruments& clock);
   void measure_idle_side(MachineInstruments& instruments, bool before);
+  std::string measure_cost_of_meter(EngineSubject& subject, Instruments& clock);
   std::vector<Estimate> make_estimates(
       const std::vector<std::unique_ptr<EngineSubject>>& subjects) const;
   void finish_record(const StudyOutcome& outcome);
@@ -325,6 +327,7 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
               instruments, *this);
   StudyOutcome outcome = study.run();
   if (outcome.failure.empty()) measure_idle_side(instruments, false);
+  if (outcome.failure.empty()) outcome.failure = measure_cost_of_meter(*subjects[0], instruments);
   if (outcome.failure.empty()) outcome.failure = check_hashes(configuration, outcome.trials);
   std::vector<PhaseSample> phases;
   if (options_.phases && outcome.failure.empty()) {
@@ -366,6 +369,22 @@ void BenchRun::measure_idle_side(MachineInstruments& instruments, bool before) {
   const auto windows = measure_idle(instruments, options_.idle_s, before, &interrupted);
   record_idle(*record_, windows);
   if (before) instruments.set_idle_w(idle_power_w(windows));
+}
+
+// On request. The trials of the study are done and stay, whatever comes of it.
+std::string BenchRun::measure_cost_of_meter(EngineSubject& subject, Instruments& clock) {
+  if (options_.meter_cost == 0) return "";
+  first_trial_ns_.reset();
+  const MeterCost cost = measure_meter_cost(subject,
+                                            {.test = meter_cost_test(options_.tests),
+                                             .pairs = options_.meter_cost,
+                                             .warmup = options_.warmup,
+                                             .stop = &interrupted,
+                                             .on_start = [&](const StudyStep& s) { on_start(s); }},
+                                            *meter_, clock);
+  record_meter_cost(*record_, cost);
+  for (const std::string& note : meter_cost_notes(cost)) progress_.note(note);
+  return meter_->usable() ? cost.why : "";
 }
 
 // From shapes; no trial and no meter has a part in it.

@@ -11,6 +11,7 @@
 #include "energy/counter_figures.h"
 #include "harness/estimate.h"
 #include "harness/fitness.h"
+#include "harness/meter_cost.h"
 #include "harness/phases.h"
 #include "harness/report/energy_figures.h"
 #include "harness/roofline.h"
@@ -53,6 +54,7 @@ struct RunFacts {
   // the record does not say.
   std::string bf16_kernels;
   RecordedFitness fitness;
+  std::optional<MeterCost> meter_cost;         // where it was asked for
   std::optional<energy::IdleBaseline> idle;    // where idle power was measured
   std::vector<std::string> meter_assumptions;  // what the uncertainties take on faith
 };

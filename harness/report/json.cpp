@@ -130,6 +130,23 @@ void add_ratios(Json& json, const BenchRow& row) {
   }
 }
 
+// The share of the speed that the meter takes away, not a share of time.
+Json meter_cost_json(const MeterCost& cost) {
+  Json json = Json::object();
+  const std::optional<PairedRatio> ratio = meter_speed_ratio(cost);
+  if (!ratio) return {{"why", meter_cost_notes(cost).front()}};
+  json["subject"] = cost.subject;
+  json["test"] = cost.test;
+  json["share_of_speed"] = 1 - ratio->value;
+  if (ratio->has_interval) {
+    json["low"] = 1 - ratio->high;
+    json["high"] = 1 - ratio->low;
+  }
+  json["pairs"] = ratio->pairs;
+  json["notes"] = meter_cost_notes(cost);
+  return json;
+}
+
 // Milliseconds per token and share of the pass, in the order of a forward pass.
 Json phases_json(const PhaseSample& sample) {
   Json json = Json::object();
@@ -201,6 +218,7 @@ Json tern_json(const BenchRow& row) {
     json["skip_zeros"]["down_columns_read"] = row.subject.down_columns_read;
   }
   json["energy"] = energy_json(row);
+  if (row.run.meter_cost) json["meter_cost"] = meter_cost_json(*row.run.meter_cost);
   if (!row.counters.empty()) json["counters"] = counters_json(row);
   if (row.run.fitness.judged) json["environment"] = fitness_json(row.run.fitness);
   if (row.cpu_ns_per_token.has_value()) json["cpu_ms_per_token"] = *row.cpu_ns_per_token * 1e-6;

@@ -195,6 +195,11 @@ std::vector<std::string> footnotes(const BenchReport& report) {
     if (row.energy.meter_share) meter_shares.push_back(*row.energy.meter_share);
   }
   if (!meter_shares.empty()) lines.push_back(meter_share_text(meter_shares));
+  for (const BenchRow& row : report.rows) {
+    if (!row.run.meter_cost) continue;
+    for (std::string& note : meter_cost_notes(*row.run.meter_cost))
+      add_once(lines, std::move(note));
+  }
   for (std::string& note : energy_ratio_notes(report.comparisons)) {
     add_once(lines, std::move(note));
   }

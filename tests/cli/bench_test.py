@@ -11,6 +11,7 @@ import unittest
 
 import jsonschema
 
+from fake_plug import FakePlug
 from run_tern import TernTest, command, tern
 
 SOURCE = os.environ["TERN_SOURCE_DIR"]
@@ -446,6 +447,51 @@ class Bench(TernTest):
         self.assertNotIn("idle", record)
         self.assertNotIn("meter", record)
 
+    def need_programs_of_this_machine(self):
+        if os.environ.get("TERN_EMULATOR"):
+            self.skipTest("a meter that is asked over a network blocks SIGPIPE, which kills all the same under an emulator")
+
+    def test_what_the_meter_costs_is_measured_in_pairs(self):
+        self.need_programs_of_this_machine()
+        with FakePlug() as plug:
+            arguments = (*TINY, "--meter", plug.meter, "--meter-cost", "3")
+            row = json.loads(self.bench(*arguments, "-o", "json"))[0]
+            text = self.bench(*arguments)
+        cost = row["tern"]["meter_cost"]
+        self.assertEqual((cost["subject"], cost["test"], cost["pairs"]), ("ternary", "tg4", 3))
+        self.assertLess(cost["low"], cost["share_of_speed"])
+        self.assertGreater(cost["high"], cost["share_of_speed"])
+        self.assertRegex(text, r"the meter costs -?[0-9.]+ % of decode speed \(-?[0-9.]+ to -?[0-9.]+ %, 3 pairs")
+        record = self.records()[0]
+        self.assert_valid(record)
+        self.assertEqual({trial["subject"] for trial in record["trials"]}, {"ternary", "baseline"})
+        sides = [trial["subject"] for trial in record["meter_cost"]["trials"]]
+        on, off = "meter on", "meter off"
+        self.assertEqual(sides, [on, off, off, on, on, off])
+        self.assertIn(cost["notes"][0], self.run_ok("store", "show", record["id"], "--db", self.db))
+
+    def test_what_no_meter_costs_is_not_measured(self):
+        result = tern("bench", *TINY, "--meter", "shelly:http://127.0.0.1:1", "--meter-cost", "--idle", "0",
+                      "--db", self.db, env=self.env)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("the meter's cost: not measured: shelly: http://127.0.0.1:1", result.stdout)
+        record = self.records()[0]
+        self.assert_valid(record)
+        self.assertEqual(set(record["meter_cost"]), {"status", "why"})
+
+    def test_the_machine_settles_before_idle_windows(self):
+        self.need_programs_of_this_machine()
+        with FakePlug() as plug:
+            self.run_ok("bench", *TINY, "--meter", plug.meter, "--idle", "2", "--db", self.db)
+        record = self.records()[0]
+        self.assert_valid(record)
+        self.assertEqual([part["when"] for part in record["settling"]], ["before", "after"])
+        self.assertLessEqual(max(part["rest_s"] for part in record["settling"]), 6)
+        for part in record["settling"]:
+            self.assertEqual("excess_c" in part, part["ended"] != "no_sensor")
+        if record["settling"][1]["ended"] == "no_sensor":
+            self.assertEqual([part["rest_s"] for part in record["settling"]], [0, 2])
+
     def test_required_energy(self):
         meters = json.loads(self.run_ok("machine", "-o", "json"))["meters"]
         usable = any(meter["usable"] for meter in meters)
@@ -459,7 +505,7 @@ class Bench(TernTest):
         for bad in (("-t", "0"), ("-p", "-5"), ("-o", "yaml"), ("-ngl", "1"), ("--kernels", "quantum"),
                     ("-m", "synth:none"), ("-m", self.path("none.gguf")), ("-p", "0", "-n", "0"), ("-b", "x"),
                     ("--ternary-bits", "1.58"), ("--head", "f16"), ("--head", "q8_0", "--greedy-head"),
-                    ("--skip-zeros", "-ub", "4,1"), ("--skip-zeros", "-b", "1"),
+                    ("--meter-cost", "1"), ("--meter-cost", "x"), ("--skip-zeros", "-ub", "4,1"), ("--skip-zeros", "-b", "1"),
                     ("--baseline", "f16,f16"),
                     ("--baseline", "none,f16"), ("--baseline", "f16,"), ("--baseline", "auto,bf16"),
                     ("--baseline", "f16,synth:tiny")):

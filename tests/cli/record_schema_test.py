@@ -48,6 +48,9 @@ class Schema(TernTest):
                        lambda r: r["trials"][0]["energy"].update(u_abs=-1),
                        lambda r: r["trials"][0]["energy"].update(meter_cpu_s=-1),
                        lambda r: r["meter"].update(assumptions=[""]),
+                       lambda r: r.update(meter_cost={"status": "not_measured"}),
+                       lambda r: r.update(meter_cost={"status": "measured", "trials": r["trials"][:2]}),
+                       lambda r: r.update(settling=[{"when": "after", "rest_s": 3, "ended": "cool"}]),
                        lambda r: r["estimate"].pop("caveats"),
                        lambda r: r["estimate"]["tests"][0].pop("linear_j")):
             broken = copy.deepcopy(record)

@@ -2,6 +2,7 @@
 
 #include "engine/thread_pool.h"
 #include "harness/error.h"
+#include "harness/meter_cost.h"
 #include "tests/support/catch.h"
 
 namespace tern::harness {
@@ -145,6 +146,16 @@ TEST_CASE("bench refuses bad values in one sentence that names the flag") {
   CHECK_THAT(error_of({"--baseline", "f16,f16"}), Contains("--baseline") && Contains("twice"));
   CHECK(error_of({"--baseline", "f16,bf16,q4_0"}) == "(accepted)");
   CHECK_THAT(error_of({}, false), Contains("-m"));
+}
+
+TEST_CASE("the meter's cost is measured on request, over ten pairs unless told otherwise") {
+  CHECK(parse({}).meter_cost == 0);
+  CHECK(parse({"--meter-cost"}).meter_cost == kMeterCostPairs);
+  CHECK(parse({"--meter-cost", "--no-warmup"}).meter_cost == kMeterCostPairs);
+  CHECK(parse({"--meter-cost", "24"}).meter_cost == 24);
+  CHECK_THAT(error_of({"--meter-cost", "1"}), Contains("--meter-cost"));
+  CHECK_THAT(error_of({"--meter-cost", "many"}), Contains("--meter-cost"));
+  CHECK_THAT(error_of({"--meter-cost", "2,3"}), Contains("--meter-cost"));
 }
 
 TEST_CASE("idle power is measured for ten seconds a side, and not in a quick look") {

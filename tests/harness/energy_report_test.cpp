@@ -274,6 +274,33 @@ TEST_CASE("what metering took is a share of the windows, where every trial says 
         "meter: its own work took at most 0.2 % of one processor");
 }
 
+TEST_CASE("the meter's cost is a line of the table and a part of every row") {
+  Record record = metered();
+  const auto trial = [&](const char* side, int pair, std::int64_t elapsed_ns) {
+    Trial made = record.trials().front();
+    made.subject = side;
+    made.test = "tg32";
+    made.pair = pair;
+    made.elapsed_ns = elapsed_ns;
+    return made;
+  };
+  MeterCost cost{"", "ternary", "tg32", {}};
+  for (int pair = 0; pair < 3; ++pair) {
+    cost.trials.push_back(trial(kMeterOn, pair, 1'002'000'000 + pair * 1'000'000));
+    cost.trials.push_back(trial(kMeterOff, pair, 1'000'000'000));
+  }
+  record_meter_cost(record, cost);
+  const BenchReport report = recorded_report(Record::parse(record.text()));
+  CHECK(report.rows.size() == recorded_report(metered()).rows.size());
+  CHECK_THAT(written(OutputFormat::kMarkdown, report),
+             Contains("the meter costs 0.30 % of decode"));
+  const json part = json::parse(written(OutputFormat::kJson, report))[0]["tern"]["meter_cost"];
+  CHECK(part["share_of_speed"].get<double>() == Approx(0.003).epsilon(0.01));
+  CHECK(part["low"].get<double>() < part["share_of_speed"].get<double>());
+  CHECK(part["high"].get<double>() > part["share_of_speed"].get<double>());
+  CHECK(part["pairs"] == 3);
+}
+
 TEST_CASE("a metered report is as it was agreed") {
   const BenchReport report = recorded_report(metered());
   check_golden("bench_energy.md", written(OutputFormat::kMarkdown, report));
