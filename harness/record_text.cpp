@@ -11,6 +11,7 @@
 
 #include "harness/error.h"
 #include "harness/kernel_benchmarks.h"
+#include "harness/meter_cost.h"
 #include "harness/recorded_report.h"
 #include "harness/report/measure_report.h"
 #include "harness/report/phase_table.h"
@@ -222,6 +223,9 @@ std::string record_markdown(const Record& record) try {
   std::string notes;
   for (const SubjectFacts& subject : subject_facts(record)) {
     for (const std::string& note : subject_notes(subject)) notes += note + "\n";
+  }
+  if (const auto cost = recorded_meter_cost(record)) {
+    for (const std::string& note : meter_cost_notes(*cost)) notes += note + "\n";
   }
   if (!notes.empty()) text += "\n" + notes;
   for (const std::string& reason : reasons) text += "\nenergy not measured: " + reason + "\n";
