@@ -19,7 +19,9 @@ constexpr const char* kCompareHelp =
     "a\n"
     "file of records (JSON or JSONL) or a store, with @SUBJECT for one of its subjects; one "
     "record\n"
-    "alone compares its first two subjects. -m A -m B measures two models now, pair by pair.";
+    "alone compares its first two subjects. Commands that tern measure ran are compared in wall "
+    "time,\n"
+    "CPU time and joules. -m A -m B measures two models now, pair by pair.";
 constexpr const char* kGateHelp =
     "For CI: is A slower (or hungrier, or less accurate) than B? Exit code 0 pass, 3 regression, "
     "4\n"

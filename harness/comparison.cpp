@@ -23,17 +23,23 @@ std::vector<double> logs(const std::vector<double>& values) {
   return result;
 }
 
+// Joules and seconds.
+bool less_is_better(Metric metric) noexcept {
+  return metric != Metric::kSpeed && metric != Metric::kAccuracy;
+}
+
 EffectEstimate estimate_of(const RowSamples& samples, double level) {
   if (samples.pairing == Pairing::kItems) {
     return mcnemar_effect(samples.items, samples.only_a, samples.only_b, level);
   }
   // Positive is better for A: fewer joules, more tokens.
-  const bool less_is_better = samples.metric == Metric::kEnergy;
-  const std::vector<double> a = logs(less_is_better ? samples.b : samples.a);
-  const std::vector<double> b = logs(less_is_better ? samples.a : samples.b);
+  const bool less = less_is_better(samples.metric);
+  const std::vector<double> a = logs(less ? samples.b : samples.a);
+  const std::vector<double> b = logs(less ? samples.a : samples.b);
   EffectEstimate estimate = samples.pairing == Pairing::kPaired ? paired_effect(a, b, level)
                                                                 : unpaired_effect(a, b, level);
-  if (less_is_better) std::swap(estimate.n_a, estimate.n_b);
+  if (less) std::swap(estimate.n_a, estimate.n_b);
+  estimate.meter_u = samples.meter_u.value_or(0);
   return estimate;
 }
 
@@ -64,6 +70,16 @@ ComparisonRow make_row(const RowSamples& samples, const GateRule& rule, const st
     row.judgement = judge(row.estimate, row.scale, rule);
   }
   return row;
+}
+
+Change change_within(const ComparisonRow& row, const Interval& e) noexcept {
+  const double effect = row.estimate.effect;
+  if (row.scale == Scale::kShare) return {effect, e.low, e.high};
+  const double sign = less_is_better(row.metric) ? -1 : 1;
+  const double value = std::exp(sign * effect);
+  if (!std::isfinite(e.low)) return {value, e.low, e.high};  // there is no interval
+  if (sign > 0) return {value, std::exp(e.low), std::exp(e.high)};
+  return {value, std::exp(-e.high), std::exp(-e.low)};
 }
 
 // Differences that do not forbid a comparison, but that are part of what is compared.
@@ -107,6 +123,7 @@ void add_notes(const Side& a, const Side& b, Comparison& comparison) {
     notes.push_back(kUnpaired);
   }
   add_differences(comparison.a, comparison.b, notes);
+  if (comparison.a.command) return;  // how tern was built is nothing to a command
   add_build_note(a, "A", notes);
   if (comparison.a.record_id != comparison.b.record_id) add_build_note(b, "B", notes);
 }
@@ -141,7 +158,12 @@ const char* name(Metric metric) noexcept {
     case Metric::kSpeed:
       return "speed";
     case Metric::kEnergy:
+    case Metric::kJoules:
       return "energy";
+    case Metric::kWallTime:
+      return "wall time";
+    case Metric::kCpuTime:
+      return "CPU time";
     case Metric::kAccuracy:
       break;
   }
@@ -154,10 +176,20 @@ const char* unit(Metric metric) noexcept {
       return "t/s";
     case Metric::kEnergy:
       return "J/tok";
+    case Metric::kJoules:
+      return "J";
+    case Metric::kWallTime:
+    case Metric::kCpuTime:
+      return "s";
     case Metric::kAccuracy:
       break;
   }
   return "share right";
+}
+
+Metric asked_as(Metric metric) noexcept {
+  if (metric == Metric::kWallTime) return Metric::kSpeed;
+  return metric == Metric::kJoules ? Metric::kEnergy : metric;
 }
 
 const char* name(Pairing pairing) noexcept {
@@ -172,14 +204,12 @@ const char* name(Pairing pairing) noexcept {
   return "items";
 }
 
-Change change_of(const ComparisonRow& row) noexcept {
-  const EffectEstimate& e = row.estimate;
-  if (row.scale == Scale::kShare) return {e.effect, e.low, e.high};
-  if (!std::isfinite(e.low)) return {std::exp(e.effect), e.low, e.high};  // there is no interval
-  if (row.metric == Metric::kEnergy) {
-    return {std::exp(-e.effect), std::exp(-e.high), std::exp(-e.low)};
-  }
-  return {std::exp(e.effect), std::exp(e.low), std::exp(e.high)};
+Change change_of(const ComparisonRow& row) {
+  return change_within(row, widened(row.estimate, row.level));
+}
+
+Change repetitions_of(const ComparisonRow& row) noexcept {
+  return change_within(row, {row.estimate.low, row.estimate.high});
 }
 
 Comparison compare(const Side& a, const Side& b, const ComparisonOptions& options) {
@@ -196,10 +226,16 @@ Comparison compare(const Side& a, const Side& b, const ComparisonOptions& option
            options.metrics.end();
   };
   Gathered gathered;
-  if (wanted(Metric::kSpeed) || wanted(Metric::kEnergy)) {
+  const bool commands = comparison.a.command || comparison.b.command;
+  if (commands) {
+    gather_commands(a, b, options.metrics, gathered);
+  } else if (wanted(Metric::kSpeed) || wanted(Metric::kEnergy)) {
     gather_trials(a, b, options.metrics, gathered);
   }
-  if (wanted(Metric::kAccuracy)) gather_items(a, b, gathered);
+  // Of a command nobody expects answers, unless they are all that was asked for.
+  if (wanted(Metric::kAccuracy) && (!commands || options.metrics.size() == 1)) {
+    gather_items(a, b, gathered);
+  }
 
   std::string unfinished = why_unfinished(*a.record);
   if (unfinished.empty()) unfinished = why_unfinished(*b.record);
@@ -210,10 +246,10 @@ Comparison compare(const Side& a, const Side& b, const ComparisonOptions& option
   for (const Metric metric : options.metrics) {
     const auto rows = static_cast<std::size_t>(
         std::count_if(gathered.rows.begin(), gathered.rows.end(),
-                      [&](const RowSamples& row) { return row.metric == metric; }));
+                      [&](const RowSamples& row) { return asked_as(row.metric) == metric; }));
     const GateRule rule = share_alpha(options.rule, rows);
     for (const RowSamples& samples : gathered.rows) {
-      if (samples.metric != metric) continue;
+      if (asked_as(samples.metric) != metric) continue;
       // Answers do not depend on how the machine felt.
       const std::string& weak = metric == Metric::kAccuracy ? unfinished : unfit;
       comparison.rows.push_back(make_row(samples, rule, weak, options.allow_unpaired));

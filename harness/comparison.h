@@ -11,9 +11,21 @@
 
 namespace tern::harness {
 
-enum class Metric { kSpeed, kEnergy, kAccuracy };
-const char* name(Metric metric) noexcept;  // "speed", "energy", "accuracy"
-const char* unit(Metric metric) noexcept;  // "t/s", "J/tok", "share right"
+enum class Metric {
+  kSpeed,
+  kEnergy,
+  kAccuracy,
+  // Of commands (tern measure), which have no tokens.
+  kWallTime,
+  kCpuTime,
+  kJoules,
+};
+// "speed", "energy", "accuracy", "wall time", "CPU time", "energy"
+const char* name(Metric metric) noexcept;
+// "t/s", "J/tok", "share right", "s", "s", "J"
+const char* unit(Metric metric) noexcept;
+// What a user asks for to have it: wall time is the speed of a command, joules are its energy.
+Metric asked_as(Metric metric) noexcept;
 
 // How a and b are held against each other.
 enum class Pairing {
@@ -40,11 +52,16 @@ struct ComparisonRow {
 struct Change {
   double value = 0, low = 0, high = 0;
 };
-Change change_of(const ComparisonRow& row) noexcept;
+// With the interval that was judged: where the meter's uncertainty is known, widened by it.
+Change change_of(const ComparisonRow& row);
+// With that of the repetitions alone.
+Change repetitions_of(const ComparisonRow& row) noexcept;
 
 struct ComparisonOptions {
   GateRule rule;
-  std::vector<Metric> metrics = {Metric::kSpeed, Metric::kEnergy, Metric::kAccuracy};
+  // CPU time is no speed, so tern gate does not judge it.
+  std::vector<Metric> metrics = {Metric::kSpeed, Metric::kCpuTime, Metric::kEnergy,
+                                 Metric::kAccuracy};
   bool allow_unpaired = false;  // judge separate runs too
 };
 
@@ -63,7 +80,8 @@ struct Comparison {
                       // is inconclusive
 };
 
-// Throws Error when A and B cannot be compared: another machine, another model, no common test.
+// Throws Error when A and B cannot be compared: another machine, another model, no common test, a
+// command and a model. Commands need not be the same: which is faster is what one asks of them.
 Comparison compare(const Side& a, const Side& b, const ComparisonOptions& options);
 
 // The comparison that could not be made, for a gate that must answer all the same.

@@ -22,10 +22,6 @@ std::string text_at(const json& object, const char* key) {
   return field != object.end() && field->is_string() ? field->get<std::string>() : "";
 }
 
-bool asked_for(const std::vector<Metric>& metrics, Metric metric) {
-  return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
-}
-
 // ---- trials
 // --------------------------------------------------------------------------------------
 
@@ -66,12 +62,8 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-struct Matched {
-  Trials a, b;
-};
-
-Matched match_pairs(const Trials& a, const Trials& b) {
-  Matched matched;
+MatchedTrials match_pairs(const Trials& a, const Trials& b) {
+  MatchedTrials matched;
   for (const Trial* first : a) {
     const auto second =
         std::find_if(b.begin(), b.end(), [&](const Trial* t) { return t->pair == first->pair; });
@@ -84,7 +76,7 @@ Matched match_pairs(const Trials& a, const Trials& b) {
 
 // A machine that drifts makes whoever comes second differ. That cancels only where each came first
 // as often as the other, and where the two of a pair are neighbours.
-std::string order_fault(const Matched& pairs, int subjects) {
+std::string order_fault(const MatchedTrials& pairs, int subjects) {
   int a_first = 0;
   const int n = static_cast<int>(pairs.a.size());
   for (int i = 0; i < n; ++i) {
@@ -104,7 +96,7 @@ std::string order_fault(const Matched& pairs, int subjects) {
       a_first, n);
 }
 
-std::string different_answers(const Matched& trials, const SideFacts& a, const SideFacts& b) {
+std::string different_answers(const MatchedTrials& trials, const SideFacts& a, const SideFacts& b) {
   // Other arithmetic, other logits.
   if (a.type_k != b.type_k || a.type_v != b.type_v || !same_arithmetic(a, b)) return "";
   const std::string& first = trials.a.front()->logits_hash;
@@ -116,54 +108,6 @@ std::string different_answers(const Matched& trials, const SideFacts& a, const S
       first, second);
 }
 
-std::string why_no_joules(const Trial& trial) {
-  const energy::EnergyDelta& energy = trial.energy;
-  if (energy.status == energy::Status::kNotMeasured) return energy.why;
-  if (energy.status == energy::Status::kAttributed) {
-    return fmt::format("it is attributed by {}, not measured", energy.source);
-  }
-  return energy.total_joules > 0 ? "" : fmt::format("{} counted no joules", energy.source);
-}
-
-// Leaves those with joules: of pairs, both. Returns the first reason for one that fell out.
-std::string keep_metered(Matched& trials, bool paired) {
-  std::string why;
-  const auto metered = [&](const Trial* trial) {
-    const std::string reason = why_no_joules(*trial);
-    if (why.empty()) why = reason;
-    return reason.empty();
-  };
-  Matched kept;
-  if (paired) {
-    for (std::size_t i = 0; i < trials.a.size(); ++i) {
-      if (!metered(trials.a[i]) || !metered(trials.b[i])) continue;
-      kept.a.push_back(trials.a[i]);
-      kept.b.push_back(trials.b[i]);
-    }
-  } else {
-    std::copy_if(trials.a.begin(), trials.a.end(), std::back_inserter(kept.a), metered);
-    std::copy_if(trials.b.begin(), trials.b.end(), std::back_inserter(kept.b), metered);
-  }
-  trials = std::move(kept);
-  return why;
-}
-
-// Joules of other parts of the machine are other joules.
-std::string unequal_coverage(const Matched& trials) {
-  const auto covers = [](const Trial* trial) {
-    return trial->energy.source + ", " + trial->energy.coverage;
-  };
-  const std::string expected = covers(trials.a.front());
-  for (const Trials* side : {&trials.a, &trials.b}) {
-    for (const Trial* trial : *side) {
-      if (covers(trial) == expected) continue;
-      return fmt::format("unequal coverage: one trial was metered by {}, another by {}", expected,
-                         covers(trial));
-    }
-  }
-  return "";
-}
-
 template <class F>
 std::vector<double> values(const Trials& trials, F&& f) {
   std::vector<double> result;
@@ -171,34 +115,7 @@ std::vector<double> values(const Trials& trials, F&& f) {
   return result;
 }
 
-// One sentence for all tests that lack joules for the same reason.
-void add_missing_energy(const std::string& test, const std::string& why, Gathered& gathered) {
-  for (MissingMetric& missing : gathered.missing) {
-    if (missing.metric != Metric::kEnergy || !missing.why.ends_with(": " + why)) continue;
-    missing.why.insert(missing.why.size() - why.size() - 2, ", " + test);
-    return;
-  }
-  gathered.missing.push_back({Metric::kEnergy, test + ": " + why});
-}
-
-void gather_energy(RowSamples row, Matched trials, Gathered& gathered) {
-  const auto miss = [&](const std::string& why) { add_missing_energy(row.test, why, gathered); };
-  const std::size_t before = trials.a.size() + trials.b.size();
-  const std::string why = keep_metered(trials, row.pairing == Pairing::kPaired);
-  if (trials.a.empty() || trials.b.empty()) return miss(why);
-  const std::string unequal = unequal_coverage(trials);
-  if (!unequal.empty()) return miss(unequal);
-  if (trials.a.size() + trials.b.size() < before) {
-    gathered.notes.push_back(
-        fmt::format("the energy of {} was not measured in every repetition: {}", row.test, why));
-  }
-  row.metric = Metric::kEnergy;
-  row.a = values(trials.a, joules_per_token);
-  row.b = values(trials.b, joules_per_token);
-  gathered.rows.push_back(std::move(row));
-}
-
-void gather_test(const std::string& test, Matched trials, const Side& a, const Side& b,
+void gather_test(const std::string& test, MatchedTrials trials, const Side& a, const Side& b,
                  const std::vector<Metric>& metrics, Gathered& gathered) {
   RowSamples row;
   row.test = test;
@@ -217,21 +134,9 @@ void gather_test(const std::string& test, Matched trials, const Side& a, const S
     row.b = values(trials.b, tokens_per_s);
     gathered.rows.push_back(row);
   }
-  if (asked_for(metrics, Metric::kEnergy)) gather_energy(row, std::move(trials), gathered);
-}
-
-void refuse_other_machine(const SideFacts& a, const SideFacts& b) {
-  if (a.machine_hash == b.machine_hash && !a.machine_hash.empty()) return;
-  if (a.machine_hash.empty() || b.machine_hash.empty()) {
-    throw Error(
-        fmt::format("record {}: expected a machine hash, got none; without it the machine "
-                    "is not known to be the same",
-                    a.machine_hash.empty() ? a.record_id : b.record_id));
-  }
-  throw Error(fmt::format(
-      "the records cannot be compared: they were measured on different machines ({}, hash {:.12}; "
-      "{}, hash {:.12})",
-      a.cpu, a.machine_hash, b.cpu, b.machine_hash));
+  if (!asked_for(metrics, Metric::kEnergy)) return;
+  row.metric = Metric::kEnergy;
+  gather_energy(row, std::move(trials), joules_per_token, gathered);
 }
 
 // ---- evaluated items
@@ -311,6 +216,24 @@ std::string because(const Record& record) {
 }
 
 }  // namespace
+
+bool asked_for(const std::vector<Metric>& metrics, Metric metric) {
+  return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
+}
+
+void refuse_other_machine(const SideFacts& a, const SideFacts& b) {
+  if (a.machine_hash == b.machine_hash && !a.machine_hash.empty()) return;
+  if (a.machine_hash.empty() || b.machine_hash.empty()) {
+    throw Error(
+        fmt::format("record {}: expected a machine hash, got none; without it the machine "
+                    "is not known to be the same",
+                    a.machine_hash.empty() ? a.record_id : b.record_id));
+  }
+  throw Error(fmt::format(
+      "the records cannot be compared: they were measured on different machines ({}, hash {:.12}; "
+      "{}, hash {:.12})",
+      a.cpu, a.machine_hash, b.cpu, b.machine_hash));
+}
 
 void gather_trials(const Side& a, const Side& b, const std::vector<Metric>& metrics,
                    Gathered& gathered) {

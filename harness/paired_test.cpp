@@ -13,6 +13,7 @@ namespace tern::harness {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNormalDof = 1e9;  // the normal distribution is Student's with no end of freedom
 
 // Twice the mean ranks of |d|, so that ties keep them whole numbers. Sorted by |d|.
 struct Ranked {
@@ -89,6 +90,18 @@ EffectEstimate without_interval(double effect, std::size_t n_a, std::size_t n_b)
 }
 
 }  // namespace
+
+double expanded_meter_u(const EffectEstimate& estimate, double level) {
+  if (estimate.meter_u <= 0) return 0;
+  return student_t_quantile((1 + level) / 2, kNormalDof) * estimate.meter_u;
+}
+
+Interval widened(const EffectEstimate& estimate, double level) {
+  const double meter = expanded_meter_u(estimate, level);
+  if (meter == 0) return {estimate.low, estimate.high};
+  return {estimate.effect - std::hypot(estimate.effect - estimate.low, meter),
+          estimate.effect + std::hypot(estimate.high - estimate.effect, meter)};
+}
 
 double signed_rank_p(std::span<const double> differences) {
   const Ranked ranked = rank(differences);
@@ -168,8 +181,7 @@ EffectEstimate mcnemar_effect(int items, int only_a, int only_b, double level) {
   const double n = items + 2.0;
   const double difference = (only_a - only_b) / n;
   estimate.stderror = std::sqrt((discordant + 1) / n - difference * difference) / std::sqrt(n);
-  // The normal distribution is Student's with no end of freedom.
-  estimate.dof = 1e9;
+  estimate.dof = kNormalDof;
   const double margin = student_t_quantile((1 + level) / 2, estimate.dof) * estimate.stderror;
   estimate.low = std::max(-1.0, difference - margin);
   estimate.high = std::min(1.0, difference + margin);

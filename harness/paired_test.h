@@ -18,7 +18,22 @@ struct EffectEstimate {
   double smallest_p = 1;  // the smallest p any samples of this size could have given
   double stderror = 0;    // of `effect`
   double dof = 0;
+  // One standard uncertainty of `effect` that no repetition averages out: of ratios of joules what
+  // the meter may be wrong by. low, high, p and stderror are those of the samples alone.
+  double meter_u = 0;
 };
+
+struct Interval {
+  double low = 0, high = 0;
+};
+
+// meter_u times the quantile of the normal distribution that an interval of this level takes.
+double expanded_meter_u(const EffectEstimate& estimate, double level);
+
+// The interval of the samples, which must be of this level, with the meter's uncertainty in it: the
+// root sum of squares of both margins, as repeatability is one term of the budget beside the others
+// (energy/uncertainty_budget.h).
+Interval widened(const EffectEstimate& estimate, double level);
 
 // Wilcoxon's signed-rank test: P under "the differences are symmetric about 0". Zeros are dropped,
 // ties share their mean rank. Up to kExactPairs differences the distribution is counted exactly

@@ -141,6 +141,14 @@ bool same_settings(const SideFacts& a, const SideFacts& b) {
          a.type_v == b.type_v;
 }
 
+// Whether the subject's trials are repetitions of a command.
+bool is_command(const json& trials, const std::string& subject) {
+  const auto first = std::find_if(trials.begin(), trials.end(), [&](const json& trial) {
+    return text_at(trial, "subject") == subject;
+  });
+  return first != trials.end() && first->contains("command");
+}
+
 bool exact(const SideFacts& side) { return side.kernels.find('+') == std::string::npos; }
 
 bool is_history(const Side& candidate, const Side& side, Content content) {
@@ -175,6 +183,7 @@ SideFacts side_facts(const Side& side) {
     facts.skip_zeros = subject->contains("skip_zeros");
     facts.derived_from = text_at(*subject, "derived_from");
   }
+  facts.command = is_command(document.at("trials"), side.subject);
   facts.machine_hash = text_at(machine, "hash");
   if (machine.contains("cpu")) facts.cpu = text_at(machine["cpu"], "name");
   facts.kernels = text_at(document.at("tern"), "kernels");

@@ -31,6 +31,7 @@ struct SideFacts {
   double ternary_bits = 0;  // of a ternary weight in memory; 0: there is none
   bool greedy_head = false;
   bool skip_zeros = false;
+  bool command = false;  // what tern measure ran, no model
   std::string derived_from;
   std::string machine_hash, cpu, kernels, commit;
   std::string order;  // of the trials: "ABBA"

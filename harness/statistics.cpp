@@ -145,4 +145,14 @@ PairedRatio paired_ratio(std::span<const double> a, std::span<const double> b, d
   return ratio;
 }
 
+PairedRatio widened(const PairedRatio& ratio, double relative_u, double level) {
+  if (!ratio.has_interval || !(relative_u > 0)) return ratio;
+  constexpr double kNormal = 1e9;  // degrees of freedom without end
+  const double margin = student_t_quantile((1 + level) / 2, kNormal) * relative_u;
+  PairedRatio wide = ratio;
+  wide.low = ratio.value * std::exp(-std::hypot(std::log(ratio.value / ratio.low), margin));
+  wide.high = ratio.value * std::exp(std::hypot(std::log(ratio.high / ratio.value), margin));
+  return wide;
+}
+
 }  // namespace tern::harness

@@ -30,4 +30,9 @@ struct PairedRatio {
 };
 PairedRatio paired_ratio(std::span<const double> a, std::span<const double> b, double level = 0.95);
 
+// The ratio with an interval that also holds what no repetition averages out: relative_u, one
+// standard uncertainty as a share of the ratio. On the scale of ln the root sum of squares of both
+// margins, relative_u times the normal quantile of the level. Without an interval as it is.
+PairedRatio widened(const PairedRatio& ratio, double relative_u, double level = 0.95);
+
 }  // namespace tern::harness

@@ -43,6 +43,39 @@ std::string too_few(const EffectEstimate& estimate, Scale scale, const GateRule&
                      estimate.smallest_p, rule.alpha);
 }
 
+// The rule on what the samples say alone, or with what the meter may be wrong by.
+Verdict decide(const EffectEstimate& estimate, Scale scale, const GateRule& rule) {
+  const double limit = on_scale(rule.min_effect, scale);
+  const double level = interval_level(rule);
+  const Interval interval = widened(estimate, level);
+  const bool shown = estimate.effect <= limit && estimate.effect < 0 && estimate.p < rule.alpha;
+  const bool beyond_meter =
+      estimate.meter_u <= 0 ||
+      (interval.high < 0 && estimate.effect + expanded_meter_u(estimate, level) <= limit);
+  if (shown && beyond_meter) return Verdict::kRegression;
+  return interval.low > limit ? Verdict::kPass : Verdict::kInconclusive;
+}
+
+// "a loss of 2.00 % is neither shown nor excluded: …", and what would tell.
+std::string open_question(const EffectEstimate& estimate, Scale scale, const GateRule& rule) {
+  const std::string loss = percent(rule.min_effect, scale);
+  EffectEstimate samples = estimate;
+  samples.meter_u = 0;
+  if (decide(samples, scale, rule) != Verdict::kInconclusive) {
+    const Interval interval = widened(estimate, interval_level(rule));
+    return fmt::format(
+        "the meter may be wrong by {:.2f} % of this ratio (u_cmp, one standard uncertainty), and "
+        "with that it lies between {} and {}: a loss of {} is neither shown nor excluded, and more "
+        "repetitions would not tell",
+        estimate.meter_u * 100, change(interval.low, scale), change(interval.high, scale), loss);
+  }
+  const char* more = scale == Scale::kShare ? "questions"
+                     : estimate.paired      ? "pairs"
+                                            : "repetitions";
+  return fmt::format("a loss of {} is neither shown nor excluded: more {} or less noise would tell",
+                     loss, more);
+}
+
 }  // namespace
 
 const char* name(Verdict verdict) noexcept {
@@ -78,28 +111,24 @@ GateRule share_alpha(const GateRule& rule, std::size_t rows) noexcept {
 }
 
 Judgement judge(const EffectEstimate& estimate, Scale scale, const GateRule& rule) {
-  const double limit = on_scale(rule.min_effect, scale);
   // Where answers agree there is nothing to test, but the interval still excludes: shares need no
   // least number.
   if (scale == Scale::kLogRatio && estimate.smallest_p >= rule.alpha) {
     return {Verdict::kInconclusive, too_few(estimate, scale, rule)};
   }
-  const char* more = scale == Scale::kShare ? "questions"
-                     : estimate.paired      ? "pairs"
-                                            : "repetitions";
   const std::string found = fmt::format("{}, p {:.2g}, {}", change(estimate.effect, scale),
                                         estimate.p, sample_words(estimate, scale));
-  if (estimate.effect <= limit && estimate.effect < 0 && estimate.p < rule.alpha) {
-    return {Verdict::kRegression, found};
+  const Verdict verdict = decide(estimate, scale, rule);
+  switch (verdict) {
+    case Verdict::kRegression:
+      return {verdict, found};
+    case Verdict::kPass:
+      return {verdict,
+              fmt::format("{}; a loss of {} is excluded", found, percent(rule.min_effect, scale))};
+    case Verdict::kInconclusive:
+      break;
   }
-  if (estimate.low > limit) {
-    return {Verdict::kPass,
-            fmt::format("{}; a loss of {} is excluded", found, percent(rule.min_effect, scale))};
-  }
-  return {Verdict::kInconclusive,
-          fmt::format("{}; a loss of {} is neither shown nor excluded: more {} or less noise would "
-                      "tell",
-                      found, percent(rule.min_effect, scale), more)};
+  return {verdict, found + "; " + open_question(estimate, scale, rule)};
 }
 
 double minimum_detectable_effect(const EffectEstimate& estimate, Scale scale,
@@ -108,10 +137,14 @@ double minimum_detectable_effect(const EffectEstimate& estimate, Scale scale,
       (scale == Scale::kLogRatio && estimate.smallest_p >= rule.alpha)) {
     return std::numeric_limits<double>::infinity();
   }
-  const double power = student_t_quantile(kPower, estimate.dof);
-  const double significant = student_t_quantile(1 - rule.alpha / 2, estimate.dof) + power;
-  const double effect = std::max(significant * estimate.stderror,
-                                 power * estimate.stderror - on_scale(rule.min_effect, scale));
+  const double level = interval_level(rule);
+  const double meter = expanded_meter_u(estimate, level);
+  const double power =
+      student_t_quantile(kPower, estimate.dof) * std::hypot(estimate.stderror, estimate.meter_u);
+  const double by_p = student_t_quantile(1 - rule.alpha / 2, estimate.dof) * estimate.stderror;
+  const double by_interval = widened(estimate, level).high - estimate.effect;
+  const double by_estimate = meter - on_scale(rule.min_effect, scale);
+  const double effect = power + std::max({by_p, meter > 0 ? by_interval : 0, by_estimate});
   return loss_of(-effect, scale);
 }
 

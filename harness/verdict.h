@@ -21,6 +21,13 @@
 // stay far below alpha (tests/harness/gate_simulation_test.cpp). Pass is a proof of its own,
 // because "not significant" is what a study with too few pairs always says.
 //
+// Joules have an uncertainty that no repetition averages out, so pairs that agree prove nothing
+// about it: what the meter may be wrong by in a ratio (u_cmp, the gain common to both sides not in
+// it). Where it is known, `interval` above is the one widened by it (paired_test.h), and a
+// regression must also survive it: the widened interval excludes a gain, and the estimate is at
+// least the minimum effect by more than the meter may be wrong by, at the interval's level. What
+// only the meter leaves open is inconclusive and says so; more pairs would not close it.
+//
 // Ten pairs is the default: 8 is the fewest with which the signed-rank test can reach 0.01.
 
 #include <cstddef>
@@ -68,7 +75,8 @@ Judgement judge(const EffectEstimate& estimate, Scale scale, const GateRule& rul
 
 // The smallest true loss (a share) that samples of this number and noise would have been called a
 // regression for with probability kPower: large enough for p (by the t test that the ranks nearly
-// equal) and for the estimate to clear the minimum effect. Infinite without a spread to judge by.
+// equal), for the estimate to clear the minimum effect, and both of them beyond what the meter may
+// be wrong by. Infinite without a spread to judge by.
 double minimum_detectable_effect(const EffectEstimate& estimate, Scale scale, const GateRule& rule);
 
 // Any regression is a regression; then anything inconclusive, or nothing at all, is inconclusive.

@@ -55,6 +55,10 @@ std::vector<std::string> cells(const ComparisonRow& row) {
 }
 
 std::string side_line(const char* which, const SideFacts& side) {
+  if (side.command) {
+    return fmt::format("- {}: {}; record {}, {}\n", which, side.description, side.record_id,
+                       side.created);
+  }
   std::string text =
       fmt::format("- {}: {}, {}, kernels {}, {} threads", which, side.subject,
                   side.model.empty() ? side.description : side.model, side.kernels, side.threads);
@@ -84,11 +88,26 @@ bool has_accuracy(const Comparison& comparison) {
                      [](const ComparisonRow& row) { return row.scale == Scale::kShare; });
 }
 
+// What the interval of joules holds beside the scatter of the repetitions.
+std::string meter_line(const ComparisonRow& row) {
+  const Change alone = repetitions_of(row);
+  const std::string samples =
+      std::isfinite(alone.low)
+          ? fmt::format("; of the repetitions alone it is {} to {}", bound(alone.low, row.scale),
+                        bound(alone.high, row.scale))
+          : "";
+  return fmt::format(
+      "- {} {}: the interval holds what the meter may be wrong by, {:.2g} % of the ratio (u_cmp, "
+      "one standard uncertainty; the gain of its sensor, common to A and B, is not in it){}\n",
+      name(row.metric), row.test, row.estimate.meter_u * 100, samples);
+}
+
 std::string footnotes(const Comparison& comparison) {
   std::string text;
   for (const ComparisonRow& row : comparison.rows) {
     text += fmt::format("- {} {}: {}: {}\n", name(row.metric), row.test,
                         name(row.judgement.verdict), row.judgement.reason);
+    if (row.estimate.meter_u > 0) text += meter_line(row);
   }
   for (const MissingMetric& missing : comparison.missing) {
     text += fmt::format("- {}: not compared: {}\n", name(missing.metric), missing.why);
@@ -113,19 +132,31 @@ ordered_json to_json(const SideFacts& side) {
   return object;
 }
 
-ordered_json to_json(const ComparisonRow& row) {
+// The interval that was judged; where the meter's uncertainty is in it, that and the interval of
+// the repetitions alone as well.
+ordered_json change_json(const ComparisonRow& row) {
   const Change change = change_of(row);
+  ordered_json object = {{"value", figure(change.value)},
+                         {"low", figure(change.low)},
+                         {"high", figure(change.high)},
+                         {"level", row.level}};
+  if (row.estimate.meter_u > 0) {
+    const Change alone = repetitions_of(row);
+    object["u_cmp"] = row.estimate.meter_u;
+    object["low_repetitions"] = figure(alone.low);
+    object["high_repetitions"] = figure(alone.high);
+  }
+  return object;
+}
+
+ordered_json to_json(const ComparisonRow& row) {
   return {{"metric", name(row.metric)},
           {"unit", unit(row.metric)},
           {"test", row.test},
           {"pairing", name(row.pairing)},
           {"a", row.a},
           {"b", row.b},
-          {row.scale == Scale::kShare ? "difference" : "ratio",
-           {{"value", figure(change.value)},
-            {"low", figure(change.low)},
-            {"high", figure(change.high)},
-            {"level", row.level}}},
+          {row.scale == Scale::kShare ? "difference" : "ratio", change_json(row)},
           {"p", row.estimate.p},
           {"n_a", row.estimate.n_a},
           {"n_b", row.estimate.n_b},
@@ -174,16 +205,17 @@ std::string comparison_csv(const Comparison& comparison) {
   std::string text =
       "metric,unit,test,pairing,a,b,change,value,low,high,level,p,n_a,n_b,minimum_detectable_"
       "effect,"
-      "verdict,reason\n";
+      "verdict,reason,u_cmp\n";
   for (const ComparisonRow& row : comparison.rows) {
     const Change change = change_of(row);
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", name(row.metric),
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", name(row.metric),
                         unit(row.metric), csv_field(row.test), name(row.pairing), csv_number(row.a),
                         csv_number(row.b), row.scale == Scale::kShare ? "difference" : "ratio",
                         csv_number(change.value), csv_number(change.low), csv_number(change.high),
                         csv_number(row.level), csv_number(row.estimate.p), row.estimate.n_a,
                         row.estimate.n_b, csv_number(row.mde), name(row.judgement.verdict),
-                        csv_field(row.judgement.reason));
+                        csv_field(row.judgement.reason),
+                        row.estimate.meter_u > 0 ? csv_number(row.estimate.meter_u) : "");
   }
   return text;
 }

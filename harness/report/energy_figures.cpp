@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace tern::harness {
 namespace {
@@ -112,7 +113,41 @@ std::string unequal_coverage(const Trials& first, const Trials& second) {
   return "";
 }
 
+// Of one side's joules, as a share; trials' uncertainties add up, as in energy_figures.
+std::optional<double> relative_u_cmp(const Trials& trials) {
+  double u_j = 0, joules = 0;
+  for (const Trial* trial : trials) {
+    if (!trial->energy.u_cmp_j.has_value()) return std::nullopt;
+    u_j += *trial->energy.u_cmp_j;
+    joules += trial->energy.total_joules;
+  }
+  return u_j / joules;
+}
+
 }  // namespace
+
+std::optional<double> ratio_u_cmp(const Trials& first, const Trials& second) {
+  const std::optional<double> a = relative_u_cmp(first), b = relative_u_cmp(second);
+  if (!a || !b) return std::nullopt;
+  return std::hypot(*a, *b);
+}
+
+std::string what_saves(const EnergyRatio& ratio, const std::string& of) {
+  if (!ratio.power.has_interval) return "";
+  const std::string which = of.empty() ? "" : " (" + of + ")";
+  const PairedRatio power = widened(ratio.power, ratio.u_cmp.value_or(0));
+  const std::string figures =
+      fmt::format("the W ratio is {:.3f}, and its interval, {}{:.3f} to {:.3f}", power.value,
+                  ratio.u_cmp ? "with the meter's u cmp. " : "", power.low, power.high);
+  if (ratio.only_speedup()) {
+    return fmt::format(
+        "the energy {}, as far as these pairs show{}: {}, contains 1",
+        ratio.saving() >= 0 ? "saved is only the speed-up" : "lost is only the time lost", which,
+        figures);
+  }
+  return fmt::format("beside the time the power is {}{}: {}, does not contain 1",
+                     power.value < 1 ? "lower" : "higher", which, figures);
+}
 
 EnergyFigures energy_figures(const std::vector<const Trial*>& trials,
                              const std::optional<energy::IdleBaseline>& idle) {
@@ -181,7 +216,8 @@ EnergyComparison compare_energy(const Trials& first, const Trials& second) {
   comparison.ratio = {
       .joules = paired_ratio(values(a, joules_per_token), values(b, joules_per_token)),
       .power = paired_ratio(values(a, joules_per_s), values(b, joules_per_s)),
-      .speed = paired_ratio(values(a, speed), values(b, speed))};
+      .speed = paired_ratio(values(a, speed), values(b, speed)),
+      .u_cmp = ratio_u_cmp(a, b)};
   return comparison;
 }
 

@@ -47,21 +47,36 @@ struct EnergyFigures {
 EnergyFigures energy_figures(const std::vector<const Trial*>& trials,
                              const std::optional<energy::IdleBaseline>& idle);
 
+// What the meter may be wrong by in a ratio of the joules of the two sides, as a share: one
+// standard uncertainty, the root sum of squares of both sides' comparative ones over their joules.
+// The gain, common to both, is not in it. None where a trial does not say. Trials have joules above
+// 0.
+std::optional<double> ratio_u_cmp(const std::vector<const Trial*>& first,
+                                  const std::vector<const Trial*>& second);
+
 // One subject's joules per token over another's, over the pairs measured on both sides. Over the
 // same pairs joules = power / speed, so saving = 1 - power / speed.
 struct EnergyRatio {
+  // With the intervals of the pairs alone.
   PairedRatio joules, power, speed;
+  std::optional<double> u_cmp;  // of joules and of power, a share
   double saving() const noexcept { return 1 - joules.value; }
-  // Whether the interval of the power ratio contains 1: then the pairs show no saving but that of
-  // the speed-up.
-  bool only_speedup() const noexcept {
-    return power.has_interval && power.low <= 1 + 1e-9 && power.high >= 1 - 1e-9;
+  // Whether the interval of the power ratio, widened by u_cmp, contains 1: then the pairs show no
+  // saving but that of the speed-up.
+  bool only_speedup() const {
+    const PairedRatio wide = widened(power, u_cmp.value_or(0));
+    return wide.has_interval && wide.low <= 1 + 1e-9 && wide.high >= 1 - 1e-9;
   }
 };
 
 // "meter: its own work took 0.012 % of one processor", of shares that need not be the same; empty
 // without one.
 std::string meter_share_text(const std::vector<double>& shares);
+
+// What the identity says: "the energy saved is only the speed-up, …", or that the power differs
+// too. `of`, if any, stands behind it in brackets. Empty where one pair has no interval to say it
+// by.
+std::string what_saves(const EnergyRatio& ratio, const std::string& of = "");
 
 struct EnergyComparison {
   std::optional<EnergyRatio> ratio;

@@ -62,6 +62,20 @@ std::vector<std::string> notes(const std::vector<BenchRow>& rows) {
   return lines;
 }
 
+// Empty, or what the meter adds to the interval of the pairs, where the table's digits show it.
+std::string meter_share(const EnergyRatio& ratio) {
+  if (!ratio.u_cmp || !ratio.joules.has_interval) return "";
+  const auto range = [](const PairedRatio& r) {
+    return fmt::format("{:.3f} to {:.3f}", r.low, r.high);
+  };
+  const std::string wide = range(widened(ratio.joules, *ratio.u_cmp));
+  if (wide == range(ratio.joules)) return "";
+  return fmt::format(
+      "the meter may be wrong by {:.2g} % of it (u cmp., one standard uncertainty), and with that "
+      "the interval is {}",
+      *ratio.u_cmp * 100, wide);
+}
+
 }  // namespace
 
 std::string phase_name(const TestCase& test) {
@@ -123,12 +137,11 @@ std::vector<std::string> energy_ratio_notes(const std::vector<BenchComparison>& 
     if (c.energy.unequal_coverage) {
       lines.push_back(fmt::format("J/tok ratio refused ({}): {}", which, c.energy.why));
     }
-    if (!c.energy.ratio || !c.energy.ratio->only_speedup()) continue;
-    const PairedRatio& power = c.energy.ratio->power;
-    lines.push_back(
-        fmt::format("the energy saved is only the speed-up, as far as these pairs show ({}): the W "
-                    "ratio is {:.3f}, and its interval, {:.3f} to {:.3f}, contains 1",
-                    which, power.value, power.low, power.high));
+    if (!c.energy.ratio) continue;
+    const EnergyRatio& ratio = *c.energy.ratio;
+    if (ratio.only_speedup()) lines.push_back(what_saves(ratio, which));
+    const std::string meter = meter_share(ratio);
+    if (!meter.empty()) lines.push_back(fmt::format("J/tok ratio ({}): {}", which, meter));
   }
   return lines;
 }

@@ -112,6 +112,14 @@ void add_energy_ratio(Json& json, const EnergyComparison& energy) {
   }
   part["speed_ratio"] = ratio.speed.value;
   part["only_speedup"] = ratio.only_speedup();
+  if (ratio.u_cmp) {
+    part["u_cmp"] = *ratio.u_cmp;
+    if (ratio.joules.has_interval) {
+      const PairedRatio wide = widened(ratio.joules, *ratio.u_cmp);
+      part["low_with_meter"] = wide.low;
+      part["high_with_meter"] = wide.high;
+    }
+  }
   json["energy_ratio_to_baseline"] = std::move(part);
 }
 

@@ -14,17 +14,19 @@ from run_tern import TernTest, tern
 PASS, USAGE, REGRESSION, INCONCLUSIVE = 0, 2, 3, 4
 
 
-def trial(subject, pair, order_index, seconds, joules):
+def trial(subject, pair, order_index, seconds, joules, u_cmp=None):
     energy = {"status": "not_measured", "why": "no meter in this example"}
     if joules:
         energy = {"status": "measured", "source": "powercap", "coverage": "1 of 1 packages", "window_s": seconds,
                   "updates": 9, "domains": {"package-0": {"uj": 5e7 * seconds, "included": True}}}
+        if u_cmp is not None:
+            energy.update(u_abs=5 * seconds, u_cmp=50 * seconds * u_cmp)
     return {"subject": subject, "test": "tg16", "pair": pair, "order_index": order_index,
             "start_unix_ns": 1767225600000000000 + order_index, "elapsed_ns": int(seconds * 1e9), "tokens": 16,
             "energy": energy, "logits_hash": "0123456789abcdef" if subject == "ternary" else "fedcba9876543210"}
 
 
-def record(number=1, pairs=10, loss=0.0, joules=False, noise=0.002):
+def record(number=1, pairs=10, loss=0.0, joules=False, noise=0.002, u_cmp=None):
     """A study of two subjects in ABBA order; the first one loses `loss` of its speed."""
     trials = []
     for pair in range(pairs):
@@ -33,7 +35,7 @@ def record(number=1, pairs=10, loss=0.0, joules=False, noise=0.002):
             seconds = 1 + noise * ((pair * 7 + 3 * (subject == "ternary")) % 5 - 2)
             if subject == "ternary":
                 seconds /= 1 - loss
-            trials.append(trial(subject, pair, len(trials), seconds, joules))
+            trials.append(trial(subject, pair, len(trials), seconds, joules, u_cmp))
     return {
         "schema": "tern.record/1", "id": f"01900000-0000-7000-8000-{number:012x}",
         "created": f"2026-01-{number:02}T00:00:00.000Z",
@@ -123,6 +125,27 @@ class Gate(TernTest):
         mixed = record(joules=True)
         mixed["trials"][3]["energy"]["coverage"] = "1 of 2 packages"
         self.assertIn("unequal coverage", self.gate(INCONCLUSIVE, self.write(mixed), "--metric", "energy"))
+
+    def test_energy_is_no_surer_than_the_meter(self):
+        def energy(code, **more):
+            return self.gate(code, self.write(record(joules=True, **more)), "--metric", "energy")
+
+        # A counter of 5 % on each side cannot show 5 %, however well the pairs agree; 60 % it can.
+        text = energy(INCONCLUSIVE, loss=0.05, u_cmp=0.05)
+        self.assertIn("the meter may be wrong by 7.07 % of this ratio", text)
+        self.assertIn("of the repetitions alone it is 1.0", text)
+        energy(INCONCLUSIVE, u_cmp=0.05)
+        energy(REGRESSION, loss=0.6, u_cmp=0.05)
+        self.assertNotIn("may be wrong by", energy(REGRESSION, loss=0.05, u_cmp=0.0004).splitlines()[0])
+        energy(PASS, u_cmp=0.0004)
+        self.assertIn("not every trial has the uncertainty of its meter", energy(PASS))
+        path = self.write(record(joules=True, u_cmp=0.05))
+        row = json.loads(self.run_ok("compare", path, "-o", "json"))["rows"][1]
+        self.assertLess(row["ratio"]["low"], row["ratio"]["low_repetitions"])
+        self.assertGreater(row["ratio"]["high"], row["ratio"]["high_repetitions"])
+        self.assertAlmostEqual(row["ratio"]["u_cmp"], 0.0707, places=4)
+        rows = list(csv.DictReader(io.StringIO(self.run_ok("compare", path, "-o", "csv"))))
+        self.assertEqual([bool(row["u_cmp"]) for row in rows], [False, True])
 
     def test_accuracy(self):
         def evaluated(number, right):

@@ -26,6 +26,7 @@ struct Shape {
   bool abba = true;
   double loss = 0;  // of the first subject
   bool joules = false;
+  double u_cmp = 0;  // of the joules, a share; 0: not recorded
   std::string test = "tg16";
 };
 
@@ -41,6 +42,10 @@ json trial(const Shape& shape, const std::string& subject, int pair, int order_i
               {"window_s", seconds},
               {"updates", 9},
               {"domains", {{"package-0", {{"uj", 50e6 * seconds}, {"included", true}}}}}};
+    if (shape.u_cmp > 0) {
+      energy["u_abs"] = 0.1 * 50 * seconds;
+      energy["u_cmp"] = shape.u_cmp * 50 * seconds;
+    }
   }
   return {{"subject", subject},
           {"test", shape.test},
@@ -252,6 +257,156 @@ TEST_CASE("energy is judged where both sides were metered alike") {
   json attributed = document({.joules = true});
   for (json& t : attributed["trials"]) t["energy"]["status"] = "attributed";
   CHECK_THAT(inside(attributed, only(Metric::kEnergy)).verdict.reason, Contains("attributed"));
+}
+
+TEST_CASE("a ratio of joules is no surer than the meter, the gain of its sensor left out") {
+  const auto gate = [](const Shape& shape) {
+    return inside(document(shape), only(Metric::kEnergy));
+  };
+  // A counter of AMD's: 5 % on each side do not cancel.
+  const Comparison open = gate({.loss = 0.05, .joules = true, .u_cmp = 0.05});
+  REQUIRE(open.rows.size() == 1);
+  CHECK(open.rows[0].estimate.meter_u == Approx(std::sqrt(2.0) * 0.05));
+  CHECK(open.verdict.verdict == Verdict::kInconclusive);
+  CHECK_THAT(open.verdict.reason, Contains("the meter may be wrong by 7.07 %"));
+  const Change judged = change_of(open.rows[0]), alone = repetitions_of(open.rows[0]);
+  CHECK(judged.value == alone.value);
+  CHECK(judged.low < 1);
+  CHECK(alone.low > 1);
+  CHECK(judged.low == Approx(judged.value / std::exp(2.3263 * 0.0707)).epsilon(0.001));
+  // One whose 10 % of gain are common to both sides.
+  const Comparison clear = gate({.loss = 0.05, .joules = true, .u_cmp = 0.0004});
+  CHECK(clear.verdict.verdict == Verdict::kRegression);
+  CHECK(clear.notes.empty());
+  // What the records do not say is said to be missing, and speed has no meter.
+  const Comparison unknown = inside(document({.loss = 0.05, .joules = true}));
+  CHECK(unknown.rows[1].estimate.meter_u == 0);
+  REQUIRE(unknown.notes.size() == 1);
+  CHECK_THAT(unknown.notes[0], Contains("u_cmp"));
+  CHECK(inside(document({.joules = true, .u_cmp = 0.05})).rows[0].estimate.meter_u == 0);
+}
+
+TEST_CASE("one trial without u_cmp, and meters that disagreed") {
+  json doc = document({.joules = true, .u_cmp = 0.05});
+  doc["trials"][3]["energy"].erase("u_cmp");
+  doc["trials"][4]["energy"]["disagreement"] = "perf and powercap disagree: package-0";
+  const Comparison comparison = inside(doc, only(Metric::kEnergy));
+  CHECK(comparison.rows[0].estimate.meter_u == 0);
+  REQUIRE(comparison.notes.size() == 2);
+  CHECK_THAT(comparison.notes[0], Contains("not every trial has the uncertainty"));
+  CHECK_THAT(comparison.notes[1], Contains("disagreed: perf and powercap disagree: package-0"));
+}
+
+// ---- commands
+
+struct CommandShape {
+  std::string id = kFirst;
+  double wall_s = 1, cpu_s = 0.5, joules = 40;
+  std::string line = "sleep 1";
+  int repetitions = 5;
+};
+
+json command_document(const CommandShape& shape) {
+  json doc = document({.id = shape.id, .pairs = 0});
+  doc["tern"] = {{"kernels", "none"}, {"commit", "0a1b2c3d4e5f"}, {"optimized", false}};
+  doc["subjects"] = json::array();
+  doc["subjects"].push_back(
+      {{"name", "command"}, {"engine", "command"}, {"description", shape.line}});
+  for (int i = 0; i < shape.repetitions; ++i) {
+    json one = trial({.joules = true, .u_cmp = 0.001, .test = shape.line}, "command", i, i);
+    const double scatter = 1 + 0.002 * (i % 3 - 1);
+    one["elapsed_ns"] = static_cast<std::int64_t>(shape.wall_s * scatter * 1e9);
+    one["tokens"] = 0;
+    one.erase("logits_hash");
+    one["energy"]["domains"]["package-0"]["uj"] = shape.joules * scatter * 1e6;
+    one["energy"]["u_cmp"] = 0.001 * shape.joules;
+    one["command"] = {{"status", "ok"},
+                      {"exit_code", 0},
+                      {"user_ns", static_cast<std::int64_t>(shape.cpu_s * scatter * 1e9) - 1000},
+                      {"system_ns", 1000}};
+    doc["trials"].push_back(one);
+  }
+  return doc;
+}
+
+Comparison commands(const json& a, const json& b, const ComparisonOptions& options = {}) {
+  return compare(side(a, "command"), side(b, "command"), options);
+}
+
+TEST_CASE("two commands: wall time, CPU time and joules, over their repetitions") {
+  const json quick = command_document({.wall_s = 0.8, .cpu_s = 0.6, .joules = 30, .line = "a.out"});
+  const json slow = command_document({.id = kSecond});
+  const Comparison c = commands(quick, slow);
+  REQUIRE(c.rows.size() == 3);
+  CHECK(c.rows[0].metric == Metric::kWallTime);
+  CHECK(change_of(c.rows[0]).value == Approx(0.8));
+  CHECK(c.rows[1].metric == Metric::kCpuTime);
+  CHECK(change_of(c.rows[1]).value == Approx(1.2));
+  CHECK(c.rows[2].metric == Metric::kJoules);
+  CHECK(change_of(c.rows[2]).value == Approx(0.75));
+  CHECK(c.rows[2].estimate.meter_u == Approx(std::sqrt(2.0) * 0.001).epsilon(0.001));
+  for (const ComparisonRow& row : c.rows) {
+    CHECK(row.pairing == Pairing::kUnpaired);
+    CHECK(row.estimate.n_a == 5);
+    CHECK(row.test == "the command");
+    const Change change = change_of(row);
+    CHECK(change.low < change.value);
+    CHECK(change.high > change.value);
+    CHECK(row.judgement.verdict == Verdict::kInconclusive);
+    CHECK_THAT(row.judgement.reason, Contains("unpaired"));
+  }
+  CHECK(c.rows[0].a == Approx(0.8).epsilon(0.001));
+  CHECK(c.missing.empty());
+  const std::string text = comparison_text(c, OutputFormat::kMarkdown, false);
+  CHECK_THAT(text, Contains("- A: a.out; record ") && Contains("- B: sleep 1; record ") &&
+                       Contains("| wall time, s ") && Contains("| energy, J ") &&
+                       !Contains("debug build") && !Contains("kernels"));
+  const json object = json::parse(comparison_text(c, OutputFormat::kJson, false));
+  CHECK(object["rows"][2]["metric"] == "energy");
+  CHECK(object["rows"][2]["unit"] == "J");
+  CHECK(object["rows"][2]["ratio"]["u_cmp"].get<double>() > 0);
+}
+
+TEST_CASE("commands that took longer are worse, where separate runs may be judged") {
+  const json same = command_document({}), slower = command_document({.id = kSecond, .wall_s = 1.1});
+  CHECK(commands(slower, same, only(Metric::kSpeed, true)).verdict.verdict == Verdict::kRegression);
+  CHECK(commands(same, slower, only(Metric::kSpeed, true)).verdict.verdict == Verdict::kPass);
+  CHECK(commands(same, slower, only(Metric::kSpeed, true)).rows.size() == 1);
+  CHECK(commands(same, slower).rows[0].test == "sleep 1");
+}
+
+TEST_CASE("a repetition that failed is no sample, and a command is no model") {
+  json failed = command_document({.id = kSecond});
+  failed["trials"][0]["elapsed_ns"] = 99'000'000'000;
+  failed["trials"][0]["command"]["why"] = "it exited with 1";
+  const Comparison c = commands(failed, command_document({}));
+  CHECK(c.rows[0].estimate.n_a == 4);
+  CHECK(change_of(c.rows[0]).value == Approx(1).epsilon(0.01));
+  for (json& t : failed["trials"]) t["command"]["why"] = "it exited with 1";
+  const Comparison none = commands(failed, command_document({}));
+  CHECK(none.rows.empty());
+  CHECK(none.missing.size() == 3);
+  CHECK_THAT(none.missing[0].why, Contains("no repetition that succeeded"));
+  CHECK_THROWS_WITH(
+      compare(side(command_document({}), "command"), side(document({.id = kSecond})), {}),
+      Contains("A is a command") && Contains("is a model"));
+}
+
+TEST_CASE("joules of commands are refused where the meters were not alike, times are not") {
+  json other = command_document({.id = kSecond});
+  for (json& t : other["trials"]) t["energy"]["coverage"] = "1 of 2 packages";
+  const Comparison unequal = commands(command_document({}), other);
+  CHECK(unequal.rows.size() == 2);
+  REQUIRE(unequal.missing.size() == 1);
+  CHECK_THAT(unequal.missing[0].why, Contains("unequal coverage"));
+  for (json& t : other["trials"]) t["energy"] = {{"status", "not_measured"}, {"why", "no meter"}};
+  other["reasons"] = {"energy: the window was short"};
+  const Comparison unmetered = commands(command_document({}), other);
+  CHECK_THAT(unmetered.missing[0].why, Contains("no meter"));
+  CHECK_THAT(unmetered.notes[0], Contains("B: energy: the window was short"));
+  // What took no time that a clock could see has no ratio.
+  for (json& t : other["trials"]) t["command"]["user_ns"] = t["command"]["system_ns"] = 0;
+  CHECK_THAT(commands(command_document({}), other).missing[0].why, Contains("less than the clock"));
 }
 
 // right(document) for each of `items` questions

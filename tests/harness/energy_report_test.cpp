@@ -137,6 +137,45 @@ TEST_CASE(
   CHECK_FALSE(rows[1]["tern"].contains("energy_ratio_to_baseline"));
 }
 
+TEST_CASE("what the meter may be wrong by is in the identity of a saving") {
+  Record record = metered();
+  const BenchReport sure = recorded_report(record);
+  const EnergyRatio& decode = sure.comparisons[1].energy.ratio.value();
+  REQUIRE(decode.u_cmp.has_value());
+  // Edges alone: 1 ms of 2 s and of 5 s, over root 6; see the figures of the row above.
+  CHECK(*decode.u_cmp == Approx(std::hypot(0.000529 / 2.8276, 0.000723 / 9.4022)).epsilon(0.01));
+  CHECK_THAT(what_saves(decode),
+             Contains("beside the time the power is lower: the W ratio is 0.75"));
+  CHECK_THAT(written(OutputFormat::kMarkdown, sure), !Contains("may be wrong by"));
+  // AMD's 5 % do not cancel: a quarter less power still stands out, and so the interval is wider.
+  for (json& trial : record.document()["trials"]) {
+    double joules = 0;
+    for (const auto& [name, domain] : trial["energy"]["domains"].items()) {
+      if (domain["included"].get<bool>()) joules += domain["uj"].get<double>() * 1e-6;
+    }
+    trial["energy"]["u_cmp"] = 0.05 * joules;
+  }
+  const BenchReport amd = recorded_report(record);
+  const EnergyRatio& wide = amd.comparisons[1].energy.ratio.value();
+  CHECK(*wide.u_cmp == Approx(0.0707).epsilon(0.001));
+  CHECK_FALSE(wide.only_speedup());
+  const std::string text = written(OutputFormat::kMarkdown, amd);
+  CHECK_THAT(text, Contains("J/tok ratio (tg32, ternary / baseline, 4 threads): the meter may be "
+                            "wrong by 7.1 % of it"));
+  const json part =
+      json::parse(written(OutputFormat::kJson, amd))[2]["tern"]["energy_ratio_to_baseline"];
+  CHECK(part["u_cmp"].get<double>() == Approx(*wide.u_cmp));
+  CHECK(part["low_with_meter"].get<double>() < part["low"].get<double>());
+  // With 20 % on each side a quarter less power is nothing that this meter could show.
+  for (json& trial : record.document()["trials"]) {
+    trial["energy"]["u_cmp"] = 4 * trial["energy"]["u_cmp"].get<double>();
+  }
+  const EnergyRatio coarse = recorded_report(record).comparisons[1].energy.ratio.value();
+  CHECK(coarse.only_speedup());
+  CHECK_THAT(what_saves(coarse), Contains("only the speed-up, as far as these pairs show: the W"));
+  CHECK(coarse.power.low > decode.power.low - 1e-9);  // of the pairs alone, as before
+}
+
 TEST_CASE("a ratio of joules of unequal coverage is refused with its reason, in every format") {
   Record record = metered();
   for (json& trial : record.document()["trials"]) {

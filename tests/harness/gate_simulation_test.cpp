@@ -7,6 +7,7 @@
 #include <random>
 #include <vector>
 
+#include "harness/statistics.h"
 #include "harness/verdict.h"
 #include "tests/support/catch.h"
 
@@ -39,6 +40,7 @@ int sequential(int pair, bool is_b) { return pair + (is_b ? kPairs : 0); }
 struct Machine {
   double noise = kNoise, drift = kDrift;
   double spikes = 0;  // share of trials that something else disturbs, by 10 %
+  double bias = 0;    // of the meter, for A in every trial, as a logarithm
 };
 
 EffectEstimate simulate(Noise& noise, const Machine& machine, const Order& order, double loss) {
@@ -48,7 +50,7 @@ EffectEstimate simulate(Noise& noise, const Machine& machine, const Order& order
       const double elapsed = order(pair, is_b) / (2.0 * kPairs - 1);
       double speed = (1 - machine.drift * elapsed) * (1 + machine.noise * noise.normal());
       if (noise.uniform() < machine.spikes) speed *= 0.9;
-      if (!is_b) speed *= 1 - loss;
+      if (!is_b) speed *= (1 - loss) * std::exp(machine.bias);
       (is_b ? b : a)[static_cast<std::size_t>(pair)] = std::log(100 * speed);
     }
   }
@@ -128,6 +130,60 @@ TEST_CASE("the minimum detectable effect is found as often as it says") {
     CHECK(found > kPower - 0.08);
     CHECK(found < kPower + 0.08);
   }
+}
+
+// ---- joules: a meter that is wrong by the same factor in every pair of a study
+
+// The meter's error, drawn once per study, and what the gate was told of it.
+struct Meter {
+  double u = 0, told_u = 0;
+};
+
+Shares metered_verdicts(const Meter& meter, double loss, const GateRule& rule, std::uint64_t seed) {
+  Noise noise(seed);
+  Shares shares;
+  for (int i = 0; i < kStudies; ++i) {
+    const double bias = meter.u * noise.normal();
+    EffectEstimate estimate = simulate(noise, {.noise = 0.003, .bias = bias}, abba, loss);
+    estimate.meter_u = meter.told_u;
+    const Verdict verdict = judge(estimate, Scale::kLogRatio, rule).verdict;
+    (verdict == Verdict::kRegression ? shares.regression
+     : verdict == Verdict::kPass     ? shares.pass
+                                     : shares.inconclusive) += 1.0 / kStudies;
+  }
+  return shares;
+}
+
+TEST_CASE("a meter that is wrong by the same factor in all pairs does not break the promises") {
+  constexpr double kU = 0.02;
+  const Meter told{kU, kU}, untold{kU, 0};
+  CHECK(metered_verdicts(told, 0, {}, 11).regression <= kDefaultAlpha);
+  CHECK(metered_verdicts(told, kDefaultMinEffect, {}, 12).pass <= 2 * kDefaultAlpha);
+  // Without a minimum effect to hide behind, too.
+  CHECK(metered_verdicts(told, 0, {.min_effect = 0}, 13).regression <= 2 * kDefaultAlpha);
+  // Pairs alone, however many, cannot know.
+  CHECK(metered_verdicts(untold, 0, {}, 11).regression > 10 * kDefaultAlpha);
+  CHECK(metered_verdicts(untold, kDefaultMinEffect, {}, 12).pass > 10 * kDefaultAlpha);
+}
+
+TEST_CASE("the minimum detectable effect knows the meter") {
+  constexpr double kU = 0.01;
+  EffectEstimate noise_of_machine;
+  noise_of_machine.n_a = noise_of_machine.n_b = kPairs;
+  noise_of_machine.dof = kPairs - 1;
+  noise_of_machine.stderror = 0.003 * std::sqrt(2.0 / kPairs);
+  noise_of_machine.smallest_p = smallest_signed_rank_p(kPairs);
+  const double margin = student_t_quantile(1 - kDefaultAlpha, kPairs - 1);
+  noise_of_machine.low = -margin * noise_of_machine.stderror;
+  noise_of_machine.high = margin * noise_of_machine.stderror;
+  const double without = minimum_detectable_effect(noise_of_machine, Scale::kLogRatio, {});
+  noise_of_machine.meter_u = kU;
+  const double mde = minimum_detectable_effect(noise_of_machine, Scale::kLogRatio, {});
+  CHECK(mde > without + 0.02);
+  const double found = metered_verdicts({kU, kU}, mde, {}, 14).regression;
+  CAPTURE(mde, found);
+  CHECK(found > kPower - 0.08);
+  CHECK(found < kPower + 0.08);
 }
 
 }  // namespace

@@ -143,5 +143,25 @@ TEST_CASE("McNemar's test counts the answers that differ") {
   CHECK_THROWS_AS(mcnemar_effect(3, 2, 2, 0.95), std::invalid_argument);
 }
 
+TEST_CASE("what the meter may be wrong by widens an interval by the root sum of squares") {
+  const std::vector<double> a = {0.03, 0.05, 0.04, 0.06}, b = {0, 0, 0, 0};
+  EffectEstimate estimate = paired_effect(a, b, 0.98);
+  CHECK(expanded_meter_u(estimate, 0.98) == 0);
+  CHECK(widened(estimate, 0.98).low == estimate.low);
+  CHECK(widened(estimate, 0.98).high == estimate.high);
+  estimate.meter_u = 0.01;
+  // 2.3263 is the quantile of the normal distribution at 0.99.
+  CHECK(expanded_meter_u(estimate, 0.98) == Approx(0.0232635).epsilon(1e-5));
+  const Interval wide = widened(estimate, 0.98);
+  const double margin = std::hypot(estimate.high - estimate.effect, 0.0232635);
+  CHECK(wide.low == Approx(estimate.effect - margin));
+  CHECK(wide.high == Approx(estimate.effect + margin));
+  // Without an interval there is nothing to widen.
+  EffectEstimate one = paired_effect(std::vector<double>{0.1}, std::vector<double>{0}, 0.98);
+  one.meter_u = 0.01;
+  CHECK(std::isinf(widened(one, 0.98).low));
+  CHECK(std::isinf(widened(one, 0.98).high));
+}
+
 }  // namespace
 }  // namespace tern::harness

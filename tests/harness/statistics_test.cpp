@@ -120,5 +120,17 @@ TEST_CASE("paired_ratio: the 95 % interval covers the truth in 95 % of studies")
   }
 }
 
+TEST_CASE("a ratio is widened on the scale of its logarithm") {
+  PairedRatio ratio{.value = 2, .low = 2 / 1.1, .high = 2 * 1.1, .has_interval = true, .pairs = 5};
+  CHECK(widened(ratio, 0).high == ratio.high);
+  const PairedRatio wide = widened(ratio, 0.05);
+  const double factor = std::exp(std::hypot(std::log(1.1), 1.959964 * 0.05));
+  CHECK(wide.value == 2);
+  CHECK(wide.high == Approx(2 * factor));
+  CHECK(wide.low == Approx(2 / factor));
+  ratio.has_interval = false;
+  CHECK(widened(ratio, 0.05).low == ratio.low);
+}
+
 }  // namespace
 }  // namespace tern::harness

@@ -107,5 +107,43 @@ TEST_CASE("one red row is red, one open row is not green, and nothing is not gre
   CHECK(std::string(name(Verdict::kInconclusive)) == "inconclusive");
 }
 
+EffectEstimate metered(double loss, double spread, double meter_u, int pairs = 10) {
+  EffectEstimate estimate = study(loss, spread, pairs);
+  estimate.meter_u = meter_u;
+  return estimate;
+}
+
+TEST_CASE("what the meter may be wrong by leaves a verdict open, and the reason says so") {
+  // A quiet machine and a counter of 5 % on each side: AMD's.
+  const double amd = std::hypot(0.05, 0.05);
+  for (const double loss : {0.05, 0.0, -0.05}) {
+    const Judgement open = judge(metered(loss, 0.001, amd), Scale::kLogRatio, {});
+    INFO(open.reason);
+    CHECK(open.verdict == Verdict::kInconclusive);
+    CHECK_THAT(open.reason, Contains("the meter may be wrong by 7.07 %") &&
+                                Contains("more repetitions would not tell"));
+  }
+  CHECK(verdict_of(metered(0.3, 0.001, amd)) == Verdict::kRegression);
+  CHECK(verdict_of(metered(-0.3, 0.001, amd)) == Verdict::kPass);
+  // A counter without a model of its own changes nothing that was clear.
+  CHECK(verdict_of(metered(0.05, 0.01, 0.0005)) == Verdict::kRegression);
+  CHECK(verdict_of(metered(0, 0.01, 0.0005)) == Verdict::kPass);
+}
+
+TEST_CASE("the estimate must clear the minimum effect by more than the meter may be wrong by") {
+  // 2.33 times 0.5 % is 1.2 %.
+  CHECK(verdict_of(metered(0.033, 0.001, 0.005)) == Verdict::kRegression);
+  CHECK(verdict_of(metered(0.030, 0.001, 0.005)) == Verdict::kInconclusive);
+  CHECK(verdict_of(metered(0.030, 0.001, 0)) == Verdict::kRegression);
+  CHECK(verdict_of(metered(0.007, 0.001, 0.005)) == Verdict::kPass);
+  CHECK(verdict_of(metered(0.009, 0.001, 0.005)) == Verdict::kInconclusive);
+  CHECK(verdict_of(metered(0.009, 0.001, 0)) == Verdict::kPass);
+}
+
+TEST_CASE("noise stays the reason where noise alone leaves it open") {
+  const Judgement noisy = judge(metered(0, 0.1, 0.0005), Scale::kLogRatio, {});
+  CHECK_THAT(noisy.reason, Contains("more pairs or less noise") && !Contains("meter"));
+}
+
 }  // namespace
 }  // namespace tern::harness
