@@ -89,6 +89,21 @@ void compare(const Side& a, std::size_t i, const Side& b, std::size_t k, CrossCh
                 joules(b.counter(k).joules()) + " over the same time";
 }
 
+// Two doors to the same RAPL counters.
+constexpr std::array<const char*, 2> kDoors = {"perf", "powercap"};
+
+template <class P>
+P* named(std::span<P> probes, const char* name) {
+  const auto found = std::find_if(probes.begin(), probes.end(),
+                                  [&](const Probe& probe) { return probe.name == name; });
+  return found == probes.end() ? nullptr : &*found;
+}
+
+Probe* live(std::span<Probe> probes, const char* name) {
+  Probe* probe = named(probes, name);
+  return probe != nullptr && probe->source && probe->source->info().live ? probe : nullptr;
+}
+
 }  // namespace
 
 CrossCheck compare_sources(EnergySource& a, EnergySource& b, const std::function<void()>& pause) {
@@ -123,18 +138,24 @@ CrossCheck compare_sources(EnergySource& a, EnergySource& b, const std::function
 }
 
 void cross_check(std::span<Probe> probes, const std::function<void()>& pause) {
-  std::array<Probe*, 2> sides{};
-  for (Probe& probe : probes) {
-    if (!probe.source || !probe.source->info().live) continue;
-    if (probe.name == "perf") sides[0] = &probe;
-    if (probe.name == "powercap") sides[1] = &probe;
-  }
+  const std::array<Probe*, 2> sides = {live(probes, kDoors[0]), live(probes, kDoors[1])};
   if (sides[0] == nullptr || sides[1] == nullptr) return;
   const CrossCheck check = compare_sources(*sides[0]->source, *sides[1]->source, pause);
   for (Probe* probe : sides) {
     probe->cross_check = check.text;
     probe->disagrees = check.disagrees;
   }
+}
+
+std::string why_not_compared(std::span<const Probe> probes) {
+  for (const char* name : kDoors) {
+    const Probe* probe = named(probes, name);
+    if (probe == nullptr || !probe->source) return std::string(name) + " is not usable";
+    if (!probe->source->info().live) {
+      return std::string(name) + " reads the files of another root, not this machine's counters";
+    }
+  }
+  return named(probes, kDoors[0])->cross_check.empty() ? "they have no domain in common" : "";
 }
 
 }  // namespace tern::energy

@@ -24,4 +24,7 @@ CrossCheck compare_sources(EnergySource& a, EnergySource& b,
 // both.
 void cross_check(std::span<Probe> probes, const std::function<void()>& pause = {});
 
+// After cross_check: why `perf` and `powercap` were not compared; empty where they were.
+std::string why_not_compared(std::span<const Probe> probes);
+
 }  // namespace tern::energy

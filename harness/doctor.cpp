@@ -8,6 +8,7 @@
 #include <string>
 
 #include "energy/confinement.h"
+#include "energy/cross_check.h"
 #include "energy/dram_counters.h"
 #include "energy/energy_source.h"
 #include "energy/perf_counters.h"
@@ -65,6 +66,24 @@ json meter_row(const energy::Probe& probe) {
   return row;
 }
 
+// What reading both doors to RAPL together once showed, in the rows of both.
+void add_cross_check(json& rows, std::span<const energy::Probe> probes) {
+  const std::string why_not = energy::why_not_compared(probes);
+  for (std::size_t i = 0; i < probes.size(); ++i) {
+    const bool perf = probes[i].name == "perf";
+    if (!perf && probes[i].name != "powercap") continue;
+    json check = {{"with", perf ? "powercap" : "perf"}};
+    if (!why_not.empty()) {
+      check["verdict"] = "not_compared";
+      check["why"] = why_not;
+    } else {
+      check["verdict"] = probes[i].disagrees ? "disagree" : "agree";
+      check["text"] = probes[i].cross_check;
+    }
+    rows[i]["cross_check"] = std::move(check);
+  }
+}
+
 void add_counters(json& rows, std::span<const energy::CounterInfo> counters, const char* group) {
   for (const energy::CounterInfo& counter : counters) {
     rows.push_back({{"name", counter.name},
@@ -79,14 +98,20 @@ void add_counters(json& rows, std::span<const energy::CounterInfo> counters, con
 }  // namespace
 
 json meter_rows(const std::string& sysroot, const json& environment) {
+  return meter_rows(energy::probe_all(sysroot), sysroot, environment);
+}
+
+json meter_rows(std::span<const energy::Probe> probes, const std::string& sysroot,
+                const json& environment) {
   const std::string host = host_of(environment);
   const bool enclosed = energy::read_confinement(sysroot).enclosed();
   json rows = json::array();
-  for (const energy::Probe& probe : energy::probe_all(sysroot)) {
+  for (const energy::Probe& probe : probes) {
     rows.push_back(meter_row(probe));
     if (!probe.source) fit_to_place(rows.back(), host);
     if (enclosed) rows.back()["remedy"] = on_the_host(rows.back()["remedy"]);
   }
+  add_cross_check(rows, probes);
   return rows;
 }
 

@@ -4,12 +4,20 @@
 // that a flag shows again; a virtual machine has what its host passes through). It changes nothing.
 
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
+
+#include "energy/energy_source.h"
 
 namespace tern::harness {
 
-// Rows {"name", "usable", "why", "remedy", …}. environment: environment_snapshot(sysroot).
+// Rows {"name", "usable", "why", "remedy", …}. environment: environment_snapshot(sysroot). The rows
+// of perf and powercap, two doors to the same counters, have "cross_check": {"with", "verdict"
+// ("agree", "disagree" or "not_compared"), "text" or "why"}.
 nlohmann::json meter_rows(const std::string& sysroot, const nlohmann::json& environment);
+// Of meters that were looked for already, as energy::probe_all does.
+nlohmann::json meter_rows(std::span<const energy::Probe> probes, const std::string& sysroot,
+                          const nlohmann::json& environment);
 
 // Core counters are always those of the kernel that runs; DRAM counters are looked up under
 // sysroot. "group" is default, detail or memory.

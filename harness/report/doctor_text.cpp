@@ -54,12 +54,39 @@ std::string meter_note(const json& row) {
   return note;
 }
 
+// Of the meters, what the one said that was compared with another; null: none has a place for it.
+json cross_check(const json& meters) {
+  for (const json& row : meters) {
+    if (row.contains("cross_check")) return row["cross_check"];
+  }
+  return nullptr;
+}
+
+bool meters_disagree(const json& meters) {
+  const json check = cross_check(meters);
+  return check.is_object() && text_of(check, "verdict") == "disagree";
+}
+
+std::string cross_check_line(const json& meters) {
+  const json check = cross_check(meters);
+  if (check.is_null()) return "";
+  if (text_of(check, "verdict") == "not_compared") {
+    return fmt::format("\ncross-check: perf and powercap were not compared: {}\n",
+                       text_of(check, "why"));
+  }
+  return fmt::format("\ncross-check: {}{}\n", text_of(check, "text"),
+                     meters_disagree(meters)
+                         ? "; one of them is wrong about a unit, a package or a wrap, so trust "
+                           "neither before you know which"
+                         : "");
+}
+
 std::string meters_table(const json& meters) {
   Cells cells;
   for (const json& row : meters) {
     cells.push_back({text_of(row, "name"), is_usable(row) ? "yes" : "no", meter_note(row)});
   }
-  return "\n" + markdown_table({"meter", "usable", "note"}, cells);
+  return "\n" + markdown_table({"meter", "usable", "note"}, cells) + cross_check_line(meters);
 }
 
 std::string counters_table(const json& counters) {
@@ -127,6 +154,7 @@ std::string doctor_summary(const json& meters, const json& counters) {
                          row.value("attributed", false) ? "attributed, not measured," : "measured",
                          text_of(row, "name"), text_of(row, "coverage"));
   }
+  if (meters_disagree(meters)) energy += "; perf and powercap disagree, see below";
   const char* below = "not usable now, but could be: see \"What to type\" below";
   if (energy.empty()) energy = any_remedy(meters) ? below : "not measurable here";
   const auto usable = std::count_if(counters.begin(), counters.end(), is_usable);

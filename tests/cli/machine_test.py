@@ -29,6 +29,11 @@ class Machine(TernTest):
                 self.assertFalse(row["chosen"], name)
         for row in result["meters"]:
             self.assertIn("remedy", row)
+            check = row.get("cross_check")
+            self.assertEqual(check is not None, row["name"] in ("perf", "powercap"), row)
+            if check:
+                self.assertIn(check["verdict"], ("agree", "disagree", "not_compared"))
+                self.assertTrue(check["why" if check["verdict"] == "not_compared" else "text"])
         bandwidths = result["limits"]["read_bandwidth"]
         self.assertEqual(bandwidths[0]["threads"], 1)
         for row in bandwidths:
@@ -95,6 +100,7 @@ class Machine(TernTest):
         text = self.run_ok("machine", "--sysroot", self.path("root"))
         self.assertRegex(text, r"energy +measured by powercap \(1 of 1 packages")
         self.assertIn("Example CPU", text)
+        self.assertIn("cross-check: perf and powercap were not compared: perf is not usable", text)
         self.assert_refused("machine", "--sysroot", self.path("nowhere"), says="--sysroot: expected a folder")
 
     def test_markdown_for_people(self):

@@ -94,7 +94,17 @@ TEST_CASE("both probes carry the outcome, and copies of trees are not compared")
   CHECK(live[2].disagrees);
   CHECK(live[0].cross_check == live[2].cross_check);
   CHECK(live[1].cross_check.empty());
+  CHECK(why_not_compared(live).empty());
   const std::vector<Probe> copies = probes_of(false);
   CHECK_FALSE(copies[0].disagrees);
   CHECK(copies[0].cross_check.empty());
+  CHECK_THAT(why_not_compared(copies), Contains("another root"));
+  std::vector<Probe> one = probes_of(true);
+  one[2].source.reset();
+  CHECK(why_not_compared(one) == "powercap is not usable");
+  one[0].cross_check.clear();
+  CHECK(why_not_compared({}) == "perf is not usable");
+  std::vector<Probe> apart = probes_of(true);
+  apart[0].cross_check.clear();
+  CHECK_THAT(why_not_compared(apart), Contains("no domain in common"));
 }

@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "energy/cross_check.h"
 #include "harness/doctor_checks.h"
 #include "harness/machine.h"
 #include "harness/report/doctor_text.h"
+#include "tests/energy/simulated_rapl.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_sysfs.h"
 
@@ -149,6 +151,59 @@ TEST_CASE("a meter that works says what it covers and what it leaves out") {
   CHECK_THAT(doctor_tables(rows, json::array(), json::array()),
              Contains("1 of 1 packages, no dram domain; psys left out: contains the packages"));
   CHECK_THAT(doctor_summary(rows, json::array()), Contains("measured by powercap"));
+}
+
+// perf at 100 W and powercap at another power, as energy::probe_all leaves them.
+std::vector<energy::Probe> two_doors(double powercap_w) {
+  std::vector<energy::Probe> probes(2);
+  for (energy::Probe& probe : probes) {
+    const bool perf = &probe == &probes[0];
+    probe.name = perf ? "perf" : "powercap";
+    energy::SourceInfo info =
+        tests::rapl_info({tests::rapl_domain("package-0", energy::DomainKind::kPackage, 0)});
+    info.name = probe.name;
+    probe.source = std::make_unique<tests::SimulatedRapl>(
+        std::move(info),
+        std::vector<tests::SimulatedCounter>{{.power_w = perf ? 100 : powercap_w}});
+  }
+  energy::cross_check(probes, [&] {
+    for (energy::Probe& probe : probes) {
+      static_cast<tests::SimulatedRapl&>(*probe.source).pass(0.09);
+    }
+  });
+  return probes;
+}
+
+TEST_CASE("two doors to the same counters: they agree, they disagree, or why nobody knows") {
+  const json bare = {{"virtualization", "none"}};
+  const auto tables = [](const json& rows) {
+    return doctor_tables(rows, json::array(), json::array());
+  };
+  const json alike = meter_rows(two_doors(99), "/", bare);
+  for (const json& row : alike) {
+    CHECK(row["cross_check"]["verdict"] == "agree");
+    CHECK_THAT(row["cross_check"]["text"].get<std::string>(), Contains("agree within"));
+  }
+  CHECK(alike[0]["cross_check"]["with"] == "powercap");
+  CHECK_THAT(tables(alike), Contains("\ncross-check: perf and powercap agree within "));
+  CHECK_THAT(doctor_summary(alike, json::array()), !Contains("disagree"));
+
+  const json apart = meter_rows(two_doors(300), "/", bare);
+  CHECK(apart[1]["cross_check"]["verdict"] == "disagree");
+  CHECK_THAT(tables(apart), Contains("cross-check: perf and powercap disagree: package-0: perf "
+                                     "counted 9 J and powercap 27 J") &&
+                                Contains("trust neither"));
+  CHECK_THAT(doctor_summary(apart, json::array()),
+             Contains("measured by perf") && Contains("perf and powercap disagree"));
+
+  const FakeSysfs tree;
+  tree.cpus({0});
+  tree.zone("intel-rapl:0", "package-0");
+  const json copy = meter_rows(tree.root(), bare);
+  CHECK(row_of(copy, "powercap")["cross_check"]["verdict"] == "not_compared");
+  CHECK(row_of(copy, "powercap")["cross_check"]["why"] == "perf is not usable");
+  CHECK_FALSE(row_of(copy, "hwmon").contains("cross_check"));
+  CHECK_THAT(tables(copy), Contains("perf and powercap were not compared: perf is not usable"));
 }
 
 TEST_CASE("counters are usable or have a reason, in three groups") {
