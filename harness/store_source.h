@@ -28,13 +28,13 @@ class StoreSource final : public dashboards::DataSource {
   std::optional<std::string> run(const std::string& id) override;
 
  private:
-  nlohmann::json ratios_of(const RecordStore& store, const RecordSummary& summary);
+  nlohmann::json figures_of(const RecordStore& store, const RecordSummary& summary);
 
   std::filesystem::path store_;
   std::mutex mutex_;
   // JSON text of finished records, by id, status and number of trials: those do not change any
   // more.
-  std::map<std::string, std::string> ratios_;
+  std::map<std::string, std::string> figures_;
 };
 
 // One record as the page reads it.

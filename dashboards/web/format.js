@@ -22,6 +22,11 @@ export function plusMinus(value, spread, digits = 2) {
   return isNumber(spread) ? `${value.toFixed(digits)} ± ${spread.toFixed(digits)}` : value.toFixed(digits);
 }
 
+export const percent = (share, digits = 1) => `${fixed(share * 100, digits)} %`;
+
+// Somebody's share of a meter is not a reading of it, and is never shown as one.
+export const attributed = (energy) => (energy.status === 'attributed' ? ' (attributed)' : '');
+
 export const times = (ratio) => `${fixed(ratio.value, 3)}×`;
 
 export function interval(ratio) {

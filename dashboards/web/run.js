@@ -1,47 +1,38 @@
 // One run: the comparison first, then what it rests on.
 
+import {commandSections} from './command.js';
 import {el, section, table} from './dom.js';
-import {NOT_MEASURED, count, fixed, flatten, interval, plusMinus, shortId, showsNoDifference, significant, times,
-  utc} from './format.js';
+import {energies, energyOfComparison} from './energy.js';
+import {NOT_MEASURED, attributed, count, fixed, flatten, interval, percent, plusMinus, shortId, showsNoDifference,
+  significant, times, utc} from './format.js';
 import {status} from './runs.js';
 import {addTrialsChart} from './trials_chart.js';
-
-const percent = (share) => `${fixed(share * 100, 1)} %`;
-
-// Somebody's share of a meter is not a reading of it, and is never shown as one.
-const attributed = (energy) => (energy.status === 'attributed' ? ' (attributed)' : '');
 
 function facts(pairs) {
   return el('dl', {class: 'facts'}, pairs.map(([term, text]) => el('div', {}, el('dt', {}, term), el('dd', {}, text))));
 }
 
-const models = (run) => [...new Set(run.subjects.map((subject) => subject.model ?? subject.name))].join(', ');
+// Of a command (tern measure) the words that ran.
+const models = (run) =>
+  [...new Set(run.subjects.map((subject) => subject.model ?? subject.description ?? subject.name))].join(', ');
 
 function head(run) {
+  const engine = run.command ? [] : [['Kernels', run.tern.kernels ?? 'unknown'],
+    ['Threads', String(run.protocol.threads ?? 'unknown')]];
   const parts = [
     el('p', {class: 'crumbs'}, el('a', {href: '#/'}, 'Runs'), ' / ', el('code', {}, run.id)),
     el('h1', {tabindex: '-1'}, models(run) || `Run ${shortId(run.id)}`),
     facts([['Status', status(run.status)], ['Created (UTC)', utc(run.created)],
-      ['Machine', run.machine.cpu?.name ?? 'unknown'], ['Kernels', run.tern.kernels ?? 'unknown'],
-      ['Threads', String(run.protocol.threads ?? 'unknown')]]),
+      ['Machine', run.machine.cpu?.name ?? 'unknown'], ...engine]),
   ];
   if (run.reasons.length || run.notes.length) {
     parts.push(el('ul', {class: `notice ${run.status === 'ok' ? '' : 'bad'}`},
       [...run.reasons, ...run.notes].map((reason) => el('li', {}, String(reason)))));
   }
-  if (run.tern.optimized === false || run.tern.sanitizer) {
+  if (!run.command && (run.tern.optimized === false || run.tern.sanitizer)) {
     parts.push(el('p', {class: 'notice'}, 'Made by a debug or sanitizer build: these are not numbers to compare with.'));
   }
   return parts;
-}
-
-function energyLine(comparison) {
-  if (!comparison.j_per_token) {
-    return [el('strong', {}, `Energy ${NOT_MEASURED}`), el('br'), comparison.why_no_j_per_token];
-  }
-  return [el('strong', {}, `${times(comparison.j_per_token)} the energy per token`),
-    ` (saves ${percent(comparison.energy_saved)})`, el('br'),
-    `95 % interval ${interval(comparison.j_per_token)}, ${count(comparison.j_per_token.pairs, 'pair')}`];
 }
 
 // With several baselines each card names its own, whatever its verdict.
@@ -53,7 +44,7 @@ function comparisonCard(test, comparison) {
   return el('article', {class: 'card'}, el('h3', {}, title),
     el('p', {class: 'figure'}, times(ratio)),
     el('p', {}, verdict, el('br'), `95 % interval ${interval(ratio)}, ${count(ratio.pairs, 'pair')}`),
-    el('p', {class: 'energy'}, energyLine(comparison)));
+    energyOfComparison(test, comparison));
 }
 
 // One for each baseline.
@@ -82,29 +73,6 @@ function speeds(run) {
   const cached = run.tests.some((test) => test.rows.some((row) => row.roofline_share > 1));
   return section('Speed', table('Speed of each subject in each test', columns, rows),
     cached ? el('p', {class: 'dim'}, 'More than 100 % of the read bandwidth: these bytes come from the caches.') : '');
-}
-
-function energyRow(test, row) {
-  const energy = row.energy;
-  const measured = energy.status !== 'not_measured';
-  return [test.test, row.subject, measured ? significant(energy.j_per_token) : NOT_MEASURED,
-    measured ? fixed(energy.w, 1) : NOT_MEASURED, measured ? `${energy.trials} of ${row.trials}` : `0 of ${row.trials}`,
-    measured ? `${energy.status} by ${energy.source} (${energy.coverage})` : NOT_MEASURED, energy.why ?? ''];
-}
-
-// One sentence where all rows lack it for one reason, a table otherwise.
-function energies(run) {
-  const rows = run.tests.flatMap((test) => test.rows.map((row) => ({test, row})));
-  if (!rows.length) return null;
-  const whys = new Set(rows.map(({row}) => row.energy.why ?? ''));
-  if (whys.size === 1 && rows.every(({row}) => row.energy.status === 'not_measured')) {
-    return section('Energy', el('p', {class: 'notice'}, el('strong', {}, `Energy ${NOT_MEASURED}. `), [...whys][0]));
-  }
-  const columns = [{title: 'Test', head: true}, {title: 'Subject'}, {title: 'J/token', number: true},
-    {title: 'W', number: true}, {title: 'Trials', number: true}, {title: 'How'}];
-  if ([...whys].some((why) => why)) columns.push({title: 'What is missing, and why'});
-  return section('Energy', table('Energy of each subject in each test', columns,
-    rows.map(({test, row}) => energyRow(test, row).slice(0, columns.length))));
 }
 
 function trialsTable(name, trials) {
@@ -137,22 +105,6 @@ function trials(run) {
   const names = [...new Set(ofModels.map((trial) => trial.test))];
   return section('Trials in order', ...names.map((name) =>
     trialsFigure(name, ofModels.filter((trial) => trial.test === name))));
-}
-
-// Of a command (tern measure), which has no tokens.
-function repetitions(run) {
-  const ofCommands = run.trials.filter((trial) => trial.command);
-  if (!ofCommands.length) return null;
-  const columns = [{title: '#', head: true, number: true}, {title: 'Command'}, {title: 'Wall time, s', number: true},
-    {title: 'User CPU, s', number: true}, {title: 'System CPU, s', number: true},
-    {title: 'Peak memory, MiB', number: true}, {title: 'J', number: true}, {title: 'Exit code', number: true}];
-  const rows = ofCommands.map(({order_index: index, test, elapsed_ns: ns, command, energy}) => [
-    String(index), el('code', {}, test), significant(ns / 1e9), significant(command.user_ns / 1e9),
-    significant(command.system_ns / 1e9), significant(command.peak_rss_bytes / 2 ** 20),
-    significant(energy.joules) + attributed(energy), String(command.exit_code)]);
-  const whys = new Set(ofCommands.map((trial) => trial.energy.why).filter((why) => why));
-  return section('Repetitions', table('Repetitions of the command in the order they ran', columns, rows),
-    ...[...whys].map((why) => el('p', {class: 'notice'}, el('strong', {}, `Energy ${NOT_MEASURED}. `), why)));
 }
 
 function scoreRows(entry) {
@@ -200,7 +152,7 @@ function provenance(run) {
 }
 
 export function runPage(run) {
-  const sections = [comparisons(run), trials(run), repetitions(run), speeds(run), energies(run), scores(run), environment(run),
-    provenance(run)];
+  const sections = [comparisons(run), ...commandSections(run), trials(run), speeds(run), energies(run), scores(run),
+    environment(run), provenance(run)];
   return {title: models(run) || shortId(run.id), body: [...head(run), ...sections.filter((part) => part !== null)]};
 }

@@ -158,6 +158,22 @@ void note_energy(const Trial& trial, std::vector<std::string>& notes) {
   }
 }
 
+// Uncertainties of the meter, on average over the repetitions that it measured.
+void note_uncertainty(const std::vector<Trial>& trials, std::vector<std::string>& notes) {
+  std::vector<double> absolute, comparative;
+  for (const Trial& trial : trials) {
+    if (trial.energy.status != energy::Status::kMeasured) continue;
+    if (!trial.energy.u_abs_j || !trial.energy.u_cmp_j) return;
+    absolute.push_back(*trial.energy.u_abs_j);
+    comparative.push_back(*trial.energy.u_cmp_j);
+  }
+  if (absolute.empty()) return;
+  notes.push_back(fmt::format(
+      "energy: one standard uncertainty of the meter is {:.2g} J with the gain of its sensor, and "
+      "{:.2g} J without, to hold against another command on this machine",
+      summarize(absolute).mean, summarize(comparative).mean));
+}
+
 // Counters that share a reason share a line.
 void note_counters(const Trial& trial, std::vector<std::string>& notes) {
   std::vector<std::pair<std::string, std::string>> reasons;  // reason, names
@@ -187,7 +203,12 @@ void note_idle(const Record& record, const std::vector<Trial>& trials,
   if (!protocol.contains("idle") || !protocol["idle"].is_object()) return;
   const json& idle = protocol["idle"];
   if (idle.contains("why")) {
-    notes.push_back("dynamic energy: not measured: " + idle.value("why", ""));
+    const std::string why = idle.value("why", "");
+    const bool said = std::any_of(trials.begin(), trials.end(), [&](const Trial& trial) {
+      return !has_energy(trial) && trial.energy.why == why;
+    });
+    // The reason is a line already.
+    notes.push_back("dynamic energy: not measured" + (said ? ", nor was idle power" : ": " + why));
     return;
   }
   const double idle_u_w = idle_uncertainty_w(record);
@@ -228,6 +249,7 @@ std::vector<std::string> notes_of(const Record& record, const std::vector<Trial>
     meter_shares.push_back(*trial.energy.meter_cpu_s / trial.energy.window_s);
   }
   if (!meter_shares.empty()) notes.push_back(meter_share_text(meter_shares));
+  note_uncertainty(trials, notes);
   note_idle(record, trials, notes);
   notes.push_back(
       "CPU time is of the command and of those of its children that were waited for; peak memory "
@@ -328,6 +350,11 @@ std::vector<MeasuredFigure> measured_figures(const Record& record) {
   for (const Trial& trial : trials) add_energy(trial, idle_u_w, figures);
   for (const Trial& trial : trials) add_counters(trial, figures);
   return figures.take();
+}
+
+std::vector<std::string> measure_notes(const Record& record) {
+  const std::vector<Trial> trials = repetitions(record);
+  return trials.empty() ? std::vector<std::string>() : notes_of(record, trials);
 }
 
 bool has_commands(const Record& record) { return !repetitions(record).empty(); }

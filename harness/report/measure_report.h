@@ -22,6 +22,10 @@ std::vector<MeasuredFigure> measured_figures(const Record& record);
 // Half the 95 % Student-t interval of the mean; needs two values.
 double half_interval(const std::vector<double>& values);
 
+// What the reader must know beside the figures, one sentence each: how joules were obtained or why
+// they were not, what they leave out, how sure they are.
+std::vector<std::string> measure_notes(const Record& record);
+
 // Whether the record holds repetitions of a command.
 bool has_commands(const Record& record);
 

@@ -33,7 +33,7 @@ ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-s
              "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
              "--disable-default-apps", "--disable-extensions", "--window-size=1280,1000"]
 WHY_NOT = "powercap: no such folder <b id=injected>/sys</b>"
-ENERGY_ID, NO_ENERGY_ID, EVAL_ID, ONE_PAIR_ID = (f"0199aaaa-0000-7000-8000-{n:012d}" for n in (1, 2, 3, 4))
+ENERGY_ID, NO_ENERGY_ID, EVAL_ID, ONE_PAIR_ID, METERED_ID = (f"0199aaaa-0000-7000-8000-{n:012d}" for n in range(1, 6))
 
 
 def why_not_here():
@@ -57,6 +57,7 @@ class Dashboard(unittest.TestCase):
                                         ["interrupted by SIGINT"]),
             sample_records.eval_record(3),
             sample_records.bench_record(4, 1, lambda joules: sample_records.no_energy(WHY_NOT)),
+            sample_records.metered_record(5),
         ])
         imported = tern("store", "import", path, "--db", cls.db)
         assert imported.returncode == 0, imported.stderr
@@ -155,7 +156,7 @@ class Dashboard(unittest.TestCase):
         self.open()
         rows = self.table("Stored runs")
         runs = self.api("api/runs")["runs"]
-        self.assertEqual(len(rows), 5)
+        self.assertEqual(len(rows), 6)
         self.assertEqual([row[5] for row in rows], [str(run["trials"]) for run in runs])
         self.assertEqual([row[2] for row in rows], [run["models"] for run in runs])
         measured = next(row for row, run in zip(rows, runs) if run["id"] == ENERGY_ID)
@@ -187,13 +188,42 @@ class Dashboard(unittest.TestCase):
         self.assertEqual([row[3] for row in trials], [f"{trial['tokens_per_s']:.2f}" for trial in stored])
         self.assertEqual([row[2] for row in trials][:4], ["ternary", "baseline", "baseline", "ternary"])
         energy = self.table("Energy of each subject in each test")
-        self.assertEqual(float(energy[3][2]), float(f"{run['tests'][1]['rows'][1]['energy']['j_per_token']:.4g}"))
-        self.assertIn("measured by powercap (1 of 1 packages)", energy[3][5])
+        self.assertEqual([row[1] for row in energy], ["prefill", "prefill", "decode", "decode"])
+        self.assertEqual(float(energy[3][3]), float(f"{run['tests'][1]['rows'][1]['energy']['j_per_token']:.4g}"))
+        self.assertIn("measured by powercap (1 of 1 packages)", energy[3][9])
         speeds = self.table("Speed of each subject in each test")
         self.assertEqual({row[6] for row in speeds}, {"00c0ffee00c0ffee", "5ca1ab1e5ca1ab1e"})
         self.assertIn(["governor", "performance", "performance"],
                       self.table("The environment before and after the run"))
-        self.assertNotIn("not measured", self.page_text())
+        # What this record lacks is the uncertainty of its meter, and nothing else.
+        self.assertEqual({(row[4], row[5]) for row in energy}, {("not measured", "not measured")})
+        self.assertIn("The uncertainty of the meter is not recorded", self.page_text())
+        self.assertNotIn("Energy not measured", self.page_text())
+
+    def test_a_metered_run_says_how_sure_it_is(self):
+        self.open(f"#/run/{METERED_ID}")
+        run = self.api(f"api/runs/{METERED_ID}")
+        rows = [row for test in run["tests"] for row in test["rows"]]
+        for cells, row in zip(self.table("Energy of each subject in each test"), rows):
+            energy = row["energy"]
+            shown = [energy["j_per_token"], energy["u_abs"], energy["u_cmp"], energy["w"]]
+            for text, value in zip(cells[3:7], shown):
+                self.assertAlmostEqual(float(text), value, delta=0.06 * value)
+            self.assertEqual(cells[9], "measured by powercap (1 of 1 packages + dram)")
+        for cells, row in zip(self.table("Dynamic energy of each subject in each test"), rows):
+            self.assertAlmostEqual(float(cells[3]), row["energy"]["dynamic"]["idle_w"], places=2)
+            self.assertAlmostEqual(float(cells[4]), row["energy"]["dynamic"]["j_per_token"], places=3)
+        self.assertEqual(self.table("Domains of the meter")[2],
+                         ["psys", "no", "the platform holds the package already"])
+        prefill, decode = (card.text for card in self.browser.find_elements(By.CSS_SELECTOR, ".card"))
+        self.assertIn("saving 66.7 % = 1 − (W ratio) / (t/s ratio) = 1 − 1.001 / 3.004", prefill)
+        self.assertIn("The energy saved is only the speed-up, as far as these pairs show", prefill)
+        self.assertIn("Beside the time the power is lower", decode)
+        self.assertIn("Meter, u cmp. ", decode)
+        text = self.page_text()
+        self.assertIn("Assumed, not calibrated: 3 % gain (Intel server package); 10 % gain (memory).", text)
+        self.assertIn("mean of 10 windows", text)
+        self.assertIn("drift from before to after +0.60 W", text)
 
     def test_the_chart_is_drawn_and_has_its_table(self):
         self.open(f"#/run/{ENERGY_ID}")
@@ -235,7 +265,7 @@ class Dashboard(unittest.TestCase):
 
     def test_light_and_dark(self):
         pages = {"runs": "", "energy": f"#/run/{ENERGY_ID}", "no-energy": f"#/run/{NO_ENERGY_ID}",
-                 "scores": f"#/run/{EVAL_ID}"}
+                 "scores": f"#/run/{EVAL_ID}", "metered": f"#/run/{METERED_ID}"}
         grounds = {}
         for scheme in ("light", "dark"):
             self.scheme(scheme)
@@ -274,7 +304,7 @@ class Dashboard(unittest.TestCase):
           return bad;"""
         for scheme in ("light", "dark"):
             self.scheme(scheme)
-            for page in ("", f"#/run/{ENERGY_ID}", f"#/run/{NO_ENERGY_ID}"):
+            for page in ("", f"#/run/{ENERGY_ID}", f"#/run/{NO_ENERGY_ID}", f"#/run/{METERED_ID}"):
                 with self.subTest(scheme=scheme, page=page):
                     self.open(page)
                     self.assertEqual(self.browser.execute_script(script), [])
@@ -317,8 +347,16 @@ class Dashboard(unittest.TestCase):
         self.servers.append(self.serve(db))
         self.open(f"#/run/{record['id']}", url=self.servers[-1])
         rows = self.table("Repetitions of the command in the order they ran")
-        self.assertEqual([(row[0], row[1], row[7]) for row in rows], [("0", "sleep 0.01", "0"), ("1", "sleep 0.01", "0")])
+        self.assertEqual([(row[0], row[1], row[9]) for row in rows], [("0", "sleep 0.01", "0"), ("1", "sleep 0.01", "0")])
         self.assertAlmostEqual(float(rows[0][2]), record["trials"][0]["elapsed_ns"] / 1e9, places=3)
+        figures = self.table("What the command took")
+        self.assertEqual((figures[0][0], figures[0][4]), ("wall time, s", "2"))
+        self.assertIn(" to ", figures[0][3])
+        self.assertEqual(self.browser.find_element(By.CSS_SELECTOR, "h1").text, "sleep 0.01")
+        energy = record["trials"][0]["energy"]
+        if energy["status"] == "not_measured":
+            self.assertEqual(self.page_text().count(energy["why"]), 1)
+        self.keep_picture("command")
         self.assertNotIn("t/s, mean", self.page_text())
         self.assertNotIn("NaN", self.page_text())
 

@@ -5,9 +5,11 @@ import contextlib
 import csv
 import io
 import json
+import math
 import os
 import pty
 import signal
+import statistics
 import subprocess
 import sys
 import unittest
@@ -167,7 +169,8 @@ class Joules(Measure):
         self.assertIn("why", record["protocol"]["idle"])
         shown = self.run_ok("store", "show", record["id"], "--db", self.db)
         self.assertRegex(shown, r"\| energy, J +\| +n/m \|")
-        self.assertIn("energy: not measured: ", shown)
+        # Once is enough, though idle power lacks for the same reason.
+        self.assertEqual(shown.count(record["trials"][0]["energy"]["why"]), 1)
 
     def test_required_energy(self):
         result = self.measure("true", options=("--require-energy",), code=6)
@@ -478,9 +481,46 @@ class Readers(Measure):
         result = tern("gate", "--against", "latest", "--db", self.db, env=self.env)
         self.assertEqual(result.returncode, 4, result.stderr)
         self.assertIn(bench["id"], result.stdout)
-        result = tern("compare", records[0]["id"], records[1]["id"], "--db", self.db, env=self.env)
-        self.assertIn(result.returncode, (0, 2, 4))
-        self.assertNotIn("nan", result.stdout + result.stderr)
+
+    def test_two_commands_compared(self):
+        self.writer()
+        short, long = (self.record("sleep", seconds, options=("-r", "3"))[0] for seconds in ("0.3", "0.6"))
+        text = self.run_ok("compare", long["id"], short["id"], "--db", self.db)
+        self.assertIn("- A: sleep 0.6; record " + long["id"], text)
+        self.assertIn("unpaired: drift between the runs is not controlled", text)
+        self.assertNotIn("nan", text)
+        compared = json.loads(self.run_ok("compare", long["id"], short["id"], "--db", self.db, "-o", "json"))
+        rows = {row["metric"]: row for row in compared["rows"]}
+        self.assertEqual(set(rows), {"wall time", "CPU time", "energy"})
+        seconds = {"wall time": lambda trial: trial["elapsed_ns"] / 1e9,
+                   "CPU time": lambda trial: (trial["command"]["user_ns"] + trial["command"]["system_ns"]) / 1e9,
+                   "energy": lambda trial: sum(domain["uj"] for domain in trial["energy"]["domains"].values()
+                                               if domain["included"]) / 1e6}
+        for metric, value in seconds.items():
+            row = rows[metric]
+            sides = [[value(trial) for trial in record["trials"]] for record in (long, short)]
+            self.assertEqual((row["pairing"], row["n_a"], row["n_b"]), ("unpaired", 3, 3))
+            self.assertAlmostEqual(row["a"], statistics.mean(sides[0]))
+            self.assertAlmostEqual(row["b"], statistics.mean(sides[1]))
+            ratio = row["ratio"]
+            self.assertAlmostEqual(ratio["value"], math.exp(statistics.mean(map(math.log, sides[0])) -
+                                                            statistics.mean(map(math.log, sides[1]))))
+            self.assertLess(ratio["low"], ratio["value"])
+            self.assertGreater(ratio["high"], ratio["value"])
+        self.assertEqual(rows["energy"]["unit"], "J")
+        self.assertGreater(rows["energy"]["ratio"]["u_cmp"], 0)
+        result = tern("gate", long["id"], short["id"], "--db", self.db, env=self.env)
+        self.assertEqual(result.returncode, 4, result.stdout + result.stderr)
+        self.assertIn("wall time the command: unpaired", result.stdout)
+
+    def test_commands_without_joules_are_compared_in_time(self):
+        records = [self.record("sleep", "0.01", options=("-r", "2"))[0] for _ in range(2)]
+        compared = json.loads(self.run_ok("compare", *(record["id"] for record in records), "--db", self.db,
+                                          "-o", "json"))
+        self.assertIn("wall time", [row["metric"] for row in compared["rows"]])
+        self.assertEqual(compared["rows"][0]["test"], "sleep 0.01")
+        self.assertIn("powercap does not exist", [missing["why"] for missing in compared["missing"]
+                                                  if missing["metric"] == "energy"][0])
 
     def test_the_dashboard(self):
         record, _ = self.record("sleep", "0.01", options=("-r", "2"))
@@ -494,6 +534,10 @@ class Readers(Measure):
         run = json.load(urllib.request.urlopen(url + "api/runs/" + record["id"], timeout=60))
         self.assertEqual(run["notes"], [])
         self.assertEqual([trial["command"]["exit_code"] for trial in run["trials"]], [0, 0])
+        wall = run["command"]["figures"][0]
+        self.assertEqual((wall["name"], wall["n"]), ("wall time, s", 2))
+        self.assertEqual(wall, runs["runs"][0]["command"][0])
+        self.assertIn("energy: not measured: ", run["command"]["notes"][0])
         for trial in run["trials"]:
             self.assertNotIn("tokens_per_s", trial)
 

@@ -8,9 +8,16 @@ START_NS = 1_790_000_000_000_000_000
 WEIGHT_BYTES = {"ternary": 600_000_000, "baseline": 1_900_000_000}
 
 
-def golden():
-    with open(os.path.join(SOURCE, "tests/golden/record_v1.json"), encoding="utf-8") as file:
+def golden(name="record_v1.json"):
+    with open(os.path.join(SOURCE, "tests/golden", name), encoding="utf-8") as file:
         return json.load(file)
+
+
+def metered_record(number):
+    """Uncertainties, idle windows and a domain that does not count: prefill at equal power, decode at less."""
+    record = golden("record_energy_v1.json")
+    record["id"] = f"0199aaaa-0000-7000-8000-{number:012d}"
+    return record
 
 
 def energy(joules):

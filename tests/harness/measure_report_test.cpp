@@ -136,6 +136,38 @@ TEST_CASE("what was not measured has its reason and no number") {
   CHECK_THAT(measure_csv(record), Contains(",not_measured,,,,,"));
 }
 
+std::size_t times_in(const std::string& text, const std::string& words) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
+TEST_CASE("idle power that lacks for the reason that energy lacks for has no second line of it") {
+  Trial trial = repetition(0, 2, 100);
+  trial.energy = {};
+  trial.energy.why = "perf: no; powercap: no";
+  Record record = record_of({trial});
+  record.document()["protocol"]["idle"] = {{"seconds", 1}, {"why", "perf: no; powercap: no"}};
+  const std::string text = measure_markdown(record);
+  CHECK(times_in(text, "perf: no; powercap: no") == 1);
+  CHECK_THAT(text, Contains("dynamic energy: not measured, nor was idle power"));
+  record.document()["protocol"]["idle"]["why"] = "interrupted";
+  CHECK_THAT(measure_markdown(record), Contains("dynamic energy: not measured: interrupted"));
+}
+
+TEST_CASE("the uncertainty of the meter is said, both of them, where every repetition has it") {
+  std::vector<Trial> trials = {repetition(0, 2, 100), repetition(1, 2, 102)};
+  trials[0].energy.u_abs_j = 3;
+  trials[0].energy.u_cmp_j = 0.02;
+  CHECK_THAT(measure_markdown(record_of(trials)), !Contains("uncertainty"));
+  trials[1].energy.u_abs_j = 5;
+  trials[1].energy.u_cmp_j = 0.04;
+  CHECK_THAT(measure_markdown(record_of(trials)),
+             Contains("is 4 J with the gain of its sensor, and 0.03 J without"));
+}
+
 TEST_CASE("a share of a meter is never shown as measured") {
   Trial trial = repetition(0, 2, 100);
   trial.energy.status = energy::Status::kAttributed;

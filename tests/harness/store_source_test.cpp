@@ -122,6 +122,78 @@ TEST_CASE("a run with joules: ratio, interval and saving are derived", "[store_s
   CHECK(trial.at("energy").at("joules").get<double>() == Approx(84.25));
 }
 
+TEST_CASE("a metered run: uncertainties, idle power, phases, identity and domains",
+          "[store_source]") {
+  std::ifstream stream(TERN_SOURCE_DIR "/tests/golden/record_energy_v1.json");
+  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  const Record record = Record::parse(text);
+  const json run = json::parse(run_json(record));
+  // The page has the figures of the report, and no others.
+  const BenchReport report = recorded_report(record);
+  REQUIRE(run.at("tests").size() == 2);
+  CHECK(run["tests"][0].at("phase") == "prefill");
+  CHECK(run["tests"][1].at("phase") == "decode");
+  const json& shown = run["tests"][1]["rows"][0]["energy"];
+  const EnergyFigures& energy = report.rows.at(2).energy;
+  CHECK(shown.at("j_per_token").get<double>() == energy.j_per_token);
+  CHECK(shown.at("u_abs").get<double>() == energy.u->absolute);
+  CHECK(shown.at("u_cmp").get<double>() == energy.u->comparative);
+  CHECK(shown.at("dynamic").at("idle_w").get<double>() == energy.dynamic->idle_w);
+  CHECK(shown["dynamic"].at("j_per_token").get<double>() == energy.dynamic->j_per_token);
+  CHECK(shown["dynamic"].at("u_abs").get<double>() == energy.dynamic->u.absolute);
+  const json& prefill = run["tests"][0].at("comparison");
+  const EnergyRatio& ratio = report.comparisons.at(0).energy.ratio.value();
+  CHECK(prefill.at("identity").at("only_speedup") == true);
+  CHECK(prefill["identity"].at("text") == what_saves(ratio));
+  CHECK(prefill["identity"]["power"]["value"].get<double>() == ratio.power.value);
+  CHECK(prefill.at("energy_saved").get<double>() ==
+        Approx(1 - ratio.power.value / ratio.speed.value));
+  CHECK(prefill.at("j_per_token").at("u_cmp").get<double>() == ratio.u_cmp.value());
+  CHECK(prefill["j_per_token"].at("low_with_meter").get<double>() < ratio.joules.low);
+  CHECK(run["tests"][1]["comparison"]["identity"]["only_speedup"] == false);
+  const json& meter = run.at("meter");
+  CHECK(meter.at("assumptions").size() == 2);
+  CHECK(meter.at("idle").at("windows") == 10);
+  CHECK(meter["idle"].at("drift_w").get<double>() == Approx(0.6));
+  REQUIRE(meter.at("domains").size() == 3);
+  CHECK(meter["domains"][2].at("name") == "psys");
+  CHECK(meter["domains"][2].at("included") == false);
+  CHECK(meter["domains"][2].at("why") == "the platform holds the package already");
+  CHECK(run["trials"][0]["energy"].at("u_abs").get<double>() == Approx(1.728842));
+  CHECK_FALSE(run.contains("command"));
+}
+
+TEST_CASE("a command: its figures and notes on its page and in the list", "[store_source]") {
+  const StoreFile file;
+  Record record = Record::begin("none");
+  record.document()["subjects"] = json::array();
+  record.document()["subjects"].push_back({{"name", "command"}, {"description", "sleep 1"}});
+  for (int i = 0; i < 2; ++i) {
+    Trial trial = measured_trial(i);
+    trial.subject = "command";
+    trial.test = "sleep 1";
+    trial.tokens = 0;
+    trial.elapsed_ns = 1'000'000'000 + i * 200'000'000;
+    trial.command = CommandUsage{};
+    record.add(trial);
+  }
+  record.finish("ok", {});
+  RecordStore(file.path()).import(record);
+  StoreSource source(file.path());
+  const json run = run_of(source, record.id());
+  const json& wall = run.at("command").at("figures").at(0);
+  CHECK(wall.at("name") == "wall time, s");
+  CHECK(wall.at("mean").get<double>() == Approx(1.1));
+  CHECK(wall.at("low").get<double>() < 1.0);
+  CHECK(wall.at("n") == 2);
+  const std::string notes = run["command"].at("notes").dump();
+  CHECK(notes.find("energy: measured by powercap (1 of 1 packages + dram)") != std::string::npos);
+  const json entry = page_of(source).at("runs").at(0);
+  CHECK(entry.at("command").at(0) == wall);
+  CHECK(entry.at("ratios").empty());
+  CHECK(entry == page_of(source).at("runs").at(0));  // from memory now
+}
+
 TEST_CASE("a run without joules has the reason and no number", "[store_source]") {
   const StoreFile file;
   const Record record = paired_record(unmeasured_trial);
@@ -224,6 +296,7 @@ TEST_CASE("the list is newest first, in pages, and follows the store", "[store_s
   json entry = page_of(source).at("runs").at(0);
   CHECK(entry.at("trials") == 4);
   CHECK(entry.at("ratios").at(0).at("tokens_per_s").at("pairs") == 2);
+  CHECK(entry["ratios"][0].at("j_per_token").at("value").get<double>() == Approx(1.0));
   running.finish("ok", {});
   store.finish(running);
   entry = page_of(source).at("runs").at(0);
