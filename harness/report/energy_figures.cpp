@@ -138,7 +138,7 @@ std::string what_saves(const EnergyRatio& ratio, const std::string& of) {
   const PairedRatio power = widened(ratio.power, ratio.u_cmp.value_or(0));
   const std::string figures =
       fmt::format("the W ratio is {:.3f}, and its interval, {}{:.3f} to {:.3f}", power.value,
-                  ratio.u_cmp ? "with the meter's u cmp. " : "", power.low, power.high);
+                  ratio.u_cmp ? "with the meter's u cmp., " : "", power.low, power.high);
   if (ratio.only_speedup()) {
     return fmt::format(
         "the energy {}, as far as these pairs show{}: {}, contains 1",
