@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,6 +99,10 @@ double own_cpu_s() {
          seconds(children.ru_utime) + seconds(children.ru_stime);
 }
 
+std::string cpufreq_file(const std::string& cpu, const char* file) {
+  return fmt::format("{}/{}/cpufreq/{}", kCpuFolder, cpu, file);
+}
+
 // One value, or "performance (3), powersave (1)" where CPUs differ.
 void add_cpufreq(const SystemFiles& files, json& facts) {
   constexpr std::pair<const char*, const char*> kFields[] = {
@@ -109,7 +114,7 @@ void add_cpufreq(const SystemFiles& files, json& facts) {
   for (const auto& [file, field] : kFields) {
     std::map<std::string, int> values;
     for (const std::string& cpu : cpus) {
-      const auto value = files.text(std::string(kCpuFolder) + "/" + cpu + "/cpufreq/" + file);
+      const auto value = files.text(cpufreq_file(cpu, file));
       if (value) ++values[*value];
     }
     std::string text;
@@ -124,7 +129,7 @@ void add_cpufreq(const SystemFiles& files, json& facts) {
     double sum_khz = 0;
     int known = 0;
     for (const std::string& cpu : cpus) {
-      const auto khz = files.number(std::string(kCpuFolder) + "/" + cpu + "/cpufreq/" + file);
+      const auto khz = files.number(cpufreq_file(cpu, file));
       if (!khz) continue;
       sum_khz += static_cast<double>(*khz);
       ++known;

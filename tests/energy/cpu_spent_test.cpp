@@ -3,11 +3,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include <chrono>
 #include <string>
 #include <thread>
 
-#include "energy/bounded_command.h"
 #include "energy/external/child_output.h"
 #include "energy/stamp.h"
 #include "tests/support/catch.h"
@@ -55,23 +53,14 @@ void check_children_are_counted(F&& run) {
 
 TEST_CASE("a program that answers a question counts as the thread's that asked") {
   check_children_are_counted([] {
-    const CommandResult result = run_bounded({"/bin/sh", "-c", kBusy}, std::chrono::minutes(1));
-    CHECK(result.exit_code == 0);
-  });
-  check_children_are_counted([] {
-    const StopSignal stop;
-    CHECK(run_child({"/bin/sh", "-c", kBusy}, 60, stop).exit_code == 0);
+    CHECK(run_child({"/bin/sh", "-c", kBusy}, {.limit_s = 60}).exit_code == 0);
   });
 }
 
 TEST_CASE("a program that was killed counts too") {
   const std::string forever = "while :; do :; done";
   check_children_are_counted([&] {
-    CHECK(run_bounded({"/bin/sh", "-c", forever}, std::chrono::milliseconds(200)).error != 0);
-  });
-  check_children_are_counted([&] {
-    const StopSignal stop;
-    CHECK_FALSE(run_child({"/bin/sh", "-c", forever}, 0.2, stop).error.empty());
+    CHECK_FALSE(run_child({"/bin/sh", "-c", forever}, {.limit_s = 0.2}).error.empty());
   });
 }
 
