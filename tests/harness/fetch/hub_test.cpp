@@ -22,8 +22,13 @@ json large(const std::string& name) {
           {"blobId", std::string(40, 'a')},
           {"lfs", {{"sha256", std::string(64, 'b')}, {"size", 7}, {"pointerSize", 120}}}};
 }
-json answer(const json& files) { return {{"id", "o/n"}, {"sha", kCommit}, {"siblings", files}}; }
-HubRepository parsed(const json& files) { return parse_hub_answer("o/n", answer(files).dump()); }
+// A vector, since braces around one JSON object are that object and no list.
+json answer(const std::vector<json>& files) {
+  return {{"id", "o/n"}, {"sha", kCommit}, {"siblings", files}};
+}
+HubRepository parsed(const std::vector<json>& files) {
+  return parse_hub_answer("o/n", answer(files).dump());
+}
 std::vector<std::string> names(const std::vector<HubFile>& files) {
   std::vector<std::string> list;
   for (const HubFile& file : files) list.push_back(file.name);
