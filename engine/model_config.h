@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "engine/formats/gguf.h"
 
@@ -24,6 +25,9 @@ struct ModelConfig {
   std::int64_t kv_heads = 0;
   std::int64_t head_dim = 0;
   double rope_theta = 10000;
+  // What the frequencies of the head_dim / 2 rotated pairs are divided by (engine/rope.h); empty:
+  // nothing.
+  std::vector<float> rope_divisors;
   float rms_eps = 1e-5f;
   Activation activation = Activation::kRelu2;
   RopePairs rope_pairs = RopePairs::kHalf;
@@ -52,6 +56,17 @@ struct HfQuantization {
 
 // Throws Error when the method is not "bitnet" or a value is unknown.
 HfQuantization hf_quantization(const std::string& config_json, const std::string& origin);
+
+// The tensor of a GGUF that holds rope_divisors.
+inline constexpr const char* kRopeDivisors = "rope_freqs.weight";
+
+// The switches of one graph, the same for every container.
+enum class Graph : std::uint8_t { kBitnet, kLlama };
+void set_graph(ModelConfig& config, Graph graph) noexcept;
+
+// Throws Error on contradictions that would otherwise surface as nonsense or as a crash far from
+// their cause. `origin` names the model in messages.
+void validate(const ModelConfig& config, const std::string& origin);
 
 // Both throw Error when a key is missing, has the wrong type, or the dimensions contradict each
 // other.

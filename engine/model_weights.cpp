@@ -164,6 +164,7 @@ ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,
   WeightReader reader(
       Container::kGguf, file.origin(), [&](const std::string& name) { return file.find(name); }, {},
       table, choices.ternary_bits, pool);
+  reader.ignore(kRopeDivisors);  // part of the configuration
   ModelWeights weights = read(file, reader, config, choices, table, pool);
   reader.refuse_leftovers(file.tensors());
   return weights;

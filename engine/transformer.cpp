@@ -4,28 +4,9 @@
 #include <cstring>
 
 #include "engine/logits.h"
-#include "kernels/vector/math.h"
+#include "engine/rope.h"
 
 namespace tern::engine {
-namespace {
-
-// inv_freq_i = 1 / theta^(2i / head_dim), angle = position * inv_freq, both rounded to binary32 as
-// the reference implementations do (Su et al., arXiv:2104.09864).
-void fill_rope_row(const ModelConfig& c, std::int64_t position, float* cos_sin) {
-  const std::int64_t half = c.head_dim / 2;
-  for (std::int64_t i = 0; i < half; ++i) {
-    const double exponent = static_cast<double>(2 * i) / static_cast<double>(c.head_dim);
-    const auto inv_freq = static_cast<float>(1.0 / kernels::pow_f64(c.rope_theta, exponent));
-    const float angle = static_cast<float>(position) * inv_freq;
-    double sine = 0;
-    double cosine = 0;
-    kernels::sin_cos_f64(static_cast<double>(angle), &sine, &cosine);
-    cos_sin[i] = static_cast<float>(cosine);
-    cos_sin[half + i] = static_cast<float>(sine);
-  }
-}
-
-}  // namespace
 
 Transformer::Transformer(const Model& model, ThreadPool& pool, std::int64_t context)
     : config_(model.config()),
@@ -34,8 +15,10 @@ Transformer::Transformer(const Model& model, ThreadPool& pool, std::int64_t cont
       pool_(pool),
       rope_(static_cast<std::size_t>(context * config_.head_dim)) {
   pool_.parallel_rows(context, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t p = begin; p < end; ++p)
-      fill_rope_row(config_, p, rope_.data() + p * config_.head_dim);
+    for (std::int64_t p = begin; p < end; ++p) {
+      fill_rope_row(config_.rope_theta, config_.rope_divisors, config_.head_dim, p,
+                    rope_.data() + p * config_.head_dim);
+    }
   });
 }
 

@@ -60,18 +60,48 @@ TEST_CASE("a GGUF configuration that cannot be right is refused in one sentence"
     model.kv_heads = 128;
     CHECK_THROWS_WITH(read(folder, model), Contains("even number") && Contains("got 63"));
   }
-  SECTION("scaled RoPE") {
+  SECTION("divisors of the rotations of another head") {
     TinyHooks hooks;
     hooks.extra_tensor = "rope_freqs.weight";
-    CHECK_THROWS_WITH(read(folder, model, hooks), Contains("RoPE scaling"));
+    CHECK_THROWS_WITH(read(folder, model, hooks), Contains("'rope_freqs.weight'") &&
+                                                      Contains("expected f32 (32), got f32 (1)"));
   }
-  SECTION("scaled RoPE by a factor alone") {
+  SECTION("divisors that are no numbers") {
+    model.rope_divisors = true;
     TinyHooks hooks;
-    hooks.extra_numbers = {{"rope.scale_linear", 4.0}};
-    CHECK_THROWS_WITH(read(folder, model, hooks), Contains("'bitnet-b1.58.rope.scale_linear'"));
-    hooks.extra_numbers = {{"rope.scaling.factor", 1.0}};
-    CHECK_NOTHROW(read(folder, model, hooks));
+    hooks.spoil = [](const std::string& tensor, std::vector<std::byte>& bytes) {
+      if (tensor == "rope_freqs.weight") std::fill(bytes.begin(), bytes.end(), std::byte{0});
+    };
+    CHECK_THROWS_WITH(read(folder, model, hooks), Contains("expected positive numbers"));
   }
+  SECTION("a negative factor of RoPE scaling") {
+    TinyHooks hooks;
+    hooks.extra_numbers = {{"rope.scaling.factor", -4.0}};
+    CHECK_THROWS_WITH(read(folder, model, hooks), Contains("expected a positive factor"));
+  }
+  SECTION("another kind of RoPE scaling") {
+    TinyHooks hooks;
+    hooks.extra_texts = {{"rope.scaling.type", "yarn"}};
+    CHECK_THROWS_WITH(read(folder, model, hooks), Contains("none or linear, got yarn"));
+  }
+}
+
+TEST_CASE("RoPE scaling of a GGUF becomes divisors", "[model_config]") {
+  const TemporaryFolder folder;
+  TinyModel model;
+  CHECK(read(folder, model).rope_divisors.empty());
+  TinyHooks hooks;
+  hooks.extra_numbers = {{"rope.scale_linear", 4.0}};
+  CHECK(read(folder, model, hooks).rope_divisors == std::vector<float>(32, 4.0f));
+  hooks.extra_numbers = {{"rope.scaling.factor", 1.0}};
+  CHECK(read(folder, model, hooks).rope_divisors.empty());
+  hooks.extra_numbers = {{"rope.scaling.factor", 8.0}};
+  hooks.extra_texts = {{"rope.scaling.type", "none"}};
+  CHECK(read(folder, model, hooks).rope_divisors.empty());
+  model.rope_divisors = true;
+  const auto stored = read(folder, model).rope_divisors;
+  REQUIRE(stored.size() == 32);
+  CHECK(stored.back() != 1.0f);
 }
 
 const std::string kConfig = R"({"model_type":"bitnet","hidden_act":"relu2","hidden_size":256,
@@ -95,7 +125,10 @@ TEST_CASE("a Hugging Face configuration is read, not defaulted", "[model_config]
                     Contains("'vocab_size'"));
   CHECK_THROWS_WITH(
       engine::config_from_json(kConfig + R"(,"rope_scaling":{"rope_type":"llama3"}})", "here"),
-      Contains("'rope_scaling'"));
+      Contains("'factor'"));
+  CHECK_THROWS_WITH(
+      engine::config_from_json(kConfig + R"(,"rope_scaling":{"type":"dynamic"}})", "here"),
+      Contains("'rope_type'") && Contains("\"dynamic\""));
   CHECK_NOTHROW(
       engine::config_from_json(kConfig + R"(,"rope_scaling":{"rope_type":"default"}})", "here"));
   std::string newer = kConfig;
@@ -103,7 +136,7 @@ TEST_CASE("a Hugging Face configuration is read, not defaulted", "[model_config]
                 R"("rope_parameters":{"rope_theta":700000.0,"rope_type":"default"})");
   CHECK(engine::config_from_json(newer + "}", "here").rope_theta == 700000.0);
   newer.replace(newer.find("default"), 7, "yarn");
-  CHECK_THROWS_WITH(engine::config_from_json(newer + "}", "here"), Contains("'rope_parameters'"));
+  CHECK_THROWS_WITH(engine::config_from_json(newer + "}", "here"), Contains("got \"yarn\""));
   CHECK_THROWS_WITH(engine::config_from_json(kConfig + R"(,"num_hidden_layers":"two"})", "here"),
                     Contains("expected an integer, got \"two\""));
 }

@@ -99,7 +99,8 @@ class ReferenceModel {
       double& b = x[base + (interleaved ? 2 * i + 1 : i + d / 2)];
       const double angle =
           static_cast<double>(position) /
-          std::pow(c_.rope_theta, 2 * static_cast<double>(i) / static_cast<double>(d));
+          std::pow(c_.rope_theta, 2 * static_cast<double>(i) / static_cast<double>(d)) /
+          (c_.rope_divisors.empty() ? 1.0 : static_cast<double>(c_.rope_divisors[i]));
       const double a0 = a;
       a = a0 * std::cos(angle) - b * std::sin(angle);
       b = a0 * std::sin(angle) + b * std::cos(angle);

@@ -13,6 +13,7 @@
 
 #include "engine/formats/blocks.h"
 #include "engine/formats/gguf_writer.h"
+#include "engine/model_config.h"
 #include "engine/tensor_names.h"
 #include "kernels/float16.h"
 
@@ -26,6 +27,7 @@ struct TinyModel {
   std::int64_t context = 512;
   engine::DType linear_type = engine::DType::kI2S;  // q8_0, q4_0, q6_k: random blocks, no trits
   engine::DType table_type = engine::DType::kF16;   // of the embedding and the head
+  bool rope_divisors = false;                       // the tensor rope_freqs.weight
   bool decoded = false;  // write what is made as blocks as the F32 it stands for
   unsigned seed = 2;
 };
@@ -36,7 +38,8 @@ struct TinyHooks {
   std::function<bool(const std::string& tensor)> skip_tensor = [](const std::string&) {
     return false;
   };
-  std::vector<std::pair<std::string, double>> extra_numbers;  // keys without the architecture
+  std::vector<std::pair<std::string, double>> extra_numbers;     // keys without the architecture
+  std::vector<std::pair<std::string, std::string>> extra_texts;  // the same
   std::string extra_tensor;  // an F32 tensor of one element under this name
   std::function<void(const std::string& tensor, std::vector<std::byte>& bytes)> spoil;
   std::string half_tensor;  // linear layers whose name contains this are written as F16
@@ -84,6 +87,7 @@ class TinyModelWriter {
     set(a + "attention.layer_norm_rms_epsilon", 1e-5);
     set(a + "rope.freq_base", 10000.0);
     for (const auto& [key, value] : hooks_.extra_numbers) set(a + key, value);
+    for (const auto& [key, value] : hooks_.extra_texts) set(a + key, value);
   }
 
   void add(const std::string& name, engine::DType type, std::vector<std::int64_t> shape,
@@ -198,6 +202,11 @@ class TinyModelWriter {
       linear(name(LayerRole::kGate), m.ffn, m.hidden);
       linear(name(LayerRole::kUp), m.ffn, m.hidden);
       linear(name(LayerRole::kDown), m.hidden, m.ffn);
+    }
+    if (m.rope_divisors) {
+      std::vector<float> divisors(static_cast<std::size_t>(m.head_dim / 2));
+      for (float& value : divisors) value = uniform(1, 32);
+      add(engine::kRopeDivisors, engine::DType::kF32, {m.head_dim / 2}, raw(divisors));
     }
     if (!hooks_.extra_tensor.empty()) {
       add(hooks_.extra_tensor, engine::DType::kF32, {1}, raw(std::vector<float>{1.0f}));

@@ -59,6 +59,16 @@ TEST_CASE("the FP16 twin equals the dequantised network in binary64", "[transfor
   CHECK(worst_difference(folder / "m.gguf", true) < kTolerance);
 }
 
+TEST_CASE("rotations are slowed down by stored divisors", "[transformer]") {
+  const TemporaryFolder folder;
+  TinyModel model;
+  model.architecture = "llama";
+  model.linear_type = engine::DType::kF16;
+  model.rope_divisors = true;
+  write_tiny(folder / "m.gguf", model);
+  CHECK(worst_difference(folder / "m.gguf", false) < kTolerance);
+}
+
 TEST_CASE("float matrices in a ternary architecture run unquantised", "[transformer]") {
   const TemporaryFolder folder;
   TinyModel model;
