@@ -128,9 +128,9 @@ std::string head_name(Container container, const ModelConfig& c) {
 }
 
 std::int64_t count_parameters(const ModelConfig& c, bool tied) {
-  const std::int64_t layer = 2 * c.hidden * c.q_dim() + 2 * c.hidden * c.kv_dim() +
-                             3 * c.hidden * c.ffn + 2 * c.hidden +
-                             (c.sub_norms ? c.q_dim() + c.ffn : 0);
+  const std::int64_t layer =
+      2 * c.hidden * c.q_dim() + 2 * c.hidden * c.kv_dim() + 3 * c.hidden * c.ffn + 2 * c.hidden +
+      (c.sub_norms ? c.q_dim() + c.ffn : 0) + (c.qkv_bias ? c.q_dim() + 2 * c.kv_dim() : 0);
   return c.layers * layer + c.vocab * c.hidden * (tied ? 1 : 2) + c.hidden;
 }
 

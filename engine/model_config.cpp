@@ -21,6 +21,7 @@ void set_graph(ModelConfig& c, Graph graph) noexcept {
   const bool bitnet = graph == Graph::kBitnet;
   c.activation = bitnet ? Activation::kRelu2 : Activation::kSilu;
   c.sub_norms = bitnet;
+  c.qkv_bias = graph == Graph::kQwen2;
 }
 
 void validate(const ModelConfig& c, const std::string& origin) {

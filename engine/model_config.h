@@ -32,6 +32,7 @@ struct ModelConfig {
   Activation activation = Activation::kRelu2;
   RopePairs rope_pairs = RopePairs::kHalf;
   bool sub_norms = true;  // attn_sub_norm and ffn_sub_norm
+  bool qkv_bias = false;  // added to queries, keys and values before they are rotated
   bool tied_embedding =
       true;               // the output head is the embedding (GGUF: unless it has an output tensor)
   std::int64_t bos = -1;  // -1: none
@@ -61,7 +62,7 @@ HfQuantization hf_quantization(const std::string& config_json, const std::string
 inline constexpr const char* kRopeDivisors = "rope_freqs.weight";
 
 // The switches of one graph, the same for every container.
-enum class Graph : std::uint8_t { kBitnet, kLlama };
+enum class Graph : std::uint8_t { kBitnet, kLlama, kQwen2 };
 void set_graph(ModelConfig& config, Graph graph) noexcept;
 
 // Throws Error on contradictions that would otherwise surface as nonsense or as a crash far from

@@ -96,6 +96,16 @@ std::vector<float> rope_divisors(const GgufFile& file, const GgufKeys& keys,
   return divisors;
 }
 
+Graph graph_of(const GgufFile& file, const std::string& architecture) {
+  // "bitnet-25" is the 2B4T's first upload: the same graph. "bitnet" is another network (1bitLLM:
+  // SiLU).
+  if (architecture == "bitnet-b1.58" || architecture == "bitnet-25") return Graph::kBitnet;
+  if (architecture == "llama") return Graph::kLlama;
+  if (architecture == "qwen2") return Graph::kQwen2;
+  throw Error("architecture of " + file.origin() +
+              ": expected bitnet-b1.58, bitnet-25, llama or qwen2, got '" + architecture + "'");
+}
+
 }  // namespace
 
 ModelConfig config_from_gguf(const GgufFile& file) {
@@ -104,13 +114,7 @@ ModelConfig config_from_gguf(const GgufFile& file) {
     throw Error("metadata of " + file.origin() +
                 ": expected the key 'general.architecture', got none");
   }
-  // "bitnet-25" is the 2B4T's first upload: the same graph. "bitnet" is another network (1bitLLM:
-  // SiLU).
-  const bool bitnet = *architecture == "bitnet-b1.58" || *architecture == "bitnet-25";
-  if (!bitnet && *architecture != "llama") {
-    throw Error("architecture of " + file.origin() +
-                ": expected bitnet-b1.58, bitnet-25 or llama, got '" + *architecture + "'");
-  }
+  const Graph graph = graph_of(file, *architecture);
   const GgufKeys keys(file, *architecture);
   ModelConfig c;
   c.architecture = *architecture;
@@ -125,8 +129,9 @@ ModelConfig config_from_gguf(const GgufFile& file) {
   c.head_dim = keys.integer_or("attention.key_length", c.heads > 0 ? c.hidden / c.heads : 0);
   c.rope_theta = keys.number_or("rope.freq_base", 10000);
   c.rms_eps = static_cast<float>(keys.number("attention.layer_norm_rms_epsilon"));
-  set_graph(c, bitnet ? Graph::kBitnet : Graph::kLlama);
-  c.rope_pairs = bitnet ? RopePairs::kHalf : RopePairs::kInterleaved;
+  set_graph(c, graph);
+  // Converters of "llama" alone permute the rows of q and k, from halves to neighbours.
+  c.rope_pairs = graph == Graph::kLlama ? RopePairs::kInterleaved : RopePairs::kHalf;
   c.tied_embedding = file.find("output.weight") == nullptr;
   c.bos = file.integer("tokenizer.ggml.bos_token_id").value_or(-1);
   c.eos = file.integer("tokenizer.ggml.eos_token_id").value_or(-1);

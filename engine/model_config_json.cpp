@@ -118,17 +118,27 @@ Activation activation(const std::string& name, const std::string& origin) {
               ": expected \"relu2\" or \"silu\", got \"" + name + "\"");
 }
 
+Graph graph_of(const std::string& model_type, const std::string& origin) {
+  if (model_type == "bitnet") return Graph::kBitnet;
+  if (model_type == "llama") return Graph::kLlama;
+  if (model_type == "qwen2") return Graph::kQwen2;
+  throw Error("'model_type' in config.json of " + origin +
+              ": expected \"bitnet\", \"llama\" or \"qwen2\", got \"" + model_type + "\"");
+}
+
+// Qwen 2 can limit what its upper layers see; no published model of interest does.
+void refuse_window(const json& config, const std::string& origin) {
+  const auto it = config.find("use_sliding_window");
+  if (it != config.end() && *it == true) throw wrong("use_sliding_window", origin, "false", *it);
+}
+
 }  // namespace
 
 ModelConfig config_from_json(const std::string& config_json, const std::string& origin) {
   const json config = parse_config(config_json, origin);
   ModelConfig c;
   c.architecture = text(config, "model_type", origin);
-  const bool bitnet = c.architecture == "bitnet";
-  if (!bitnet && c.architecture != "llama") {
-    throw Error("'model_type' in config.json of " + origin +
-                ": expected \"bitnet\" or \"llama\", got \"" + c.architecture + "\"");
-  }
+  set_graph(c, graph_of(c.architecture, origin));
   c.name = text_or(config, "_name_or_path", origin, c.architecture);
   c.vocab = integer(config, "vocab_size", origin);
   c.context = integer(config, "max_position_embeddings", origin);
@@ -141,13 +151,13 @@ ModelConfig config_from_json(const std::string& config_json, const std::string& 
   const json rope = rope_parameters(config, origin);
   c.rope_theta = rope_theta(config, rope, origin);
   c.rms_eps = static_cast<float>(number(config, "rms_norm_eps", origin));
-  set_graph(c, bitnet ? Graph::kBitnet : Graph::kLlama);
   c.activation = activation(text(config, "hidden_act", origin), origin);
   c.rope_pairs = RopePairs::kHalf;
   const auto tied = config.find("tie_word_embeddings");
   c.tied_embedding = tied != config.end() && tied->is_boolean() && tied->get<bool>();
   c.bos = token_id(config, "bos_token_id");
   c.eos = token_id(config, "eos_token_id");
+  refuse_window(config, origin);
   validate(c, origin);
   c.rope_divisors = rope_divisors(rope, c.rope_theta, c.head_dim, origin);
   return c;

@@ -49,6 +49,13 @@ SharedWeights::LayerNorms read_norms(WeightReader& reader, const ModelConfig& c,
   return n;
 }
 
+SharedWeights::LayerBiases read_biases(WeightReader& reader, const ModelConfig& c,
+                                       std::int64_t layer) {
+  return {.q = reader.layer_bias(layer, LayerRole::kQ, c.q_dim()),
+          .k = reader.layer_bias(layer, LayerRole::kK, c.kv_dim()),
+          .v = reader.layer_bias(layer, LayerRole::kV, c.kv_dim())};
+}
+
 void add_greedy_head(SharedWeights& shared, const std::string& origin,
                      const kernels::KernelTable& table, ThreadPool& pool) {
   const auto* head = std::get_if<HalfLinear>(&shared.head());
@@ -90,6 +97,7 @@ ModelWeights read(const File& file, WeightReader& reader, const ModelConfig& c,
                     .output = nullptr,
                     .output_norm = reader.model_norm(ModelRole::kOutputNorm, c.hidden),
                     .norms = {},
+                    .biases = {},
                     .greedy_head = nullptr});
   if (!tied) {
     shared->output = std::make_unique<Embedding>(
@@ -100,6 +108,7 @@ ModelWeights read(const File& file, WeightReader& reader, const ModelConfig& c,
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
     file.drop_pages();  // of what was packed before
     shared->norms.push_back(read_norms(reader, c, layer));
+    if (c.qkv_bias) shared->biases.push_back(read_biases(reader, c, layer));
     weights.layers.push_back(
         make_layer(c, [&](LayerRole role, std::int64_t rows, std::int64_t cols) -> Linear {
           return reader.layer_matrix(layer, role, rows, cols);
@@ -142,6 +151,8 @@ std::int64_t ModelWeights::norm_bytes() const noexcept {
     sum +=
         float_bytes(n.attn) + float_bytes(n.attn_sub) + float_bytes(n.ffn) + float_bytes(n.ffn_sub);
   }
+  for (const auto& b : shared->biases)
+    sum += float_bytes(b.q) + float_bytes(b.k) + float_bytes(b.v);
   return sum;
 }
 
@@ -224,6 +235,7 @@ ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
                     .output = nullptr,
                     .output_norm = ones(c.hidden),
                     .norms = {},
+                    .biases = {},
                     .greedy_head = nullptr});
   if (choices.greedy_head) add_greedy_head(*shared, "synth:" + c.name, table, pool);
   ModelWeights weights;

@@ -36,7 +36,11 @@ struct SharedWeights {
     std::vector<float> ffn;       // (hidden)
     std::vector<float> ffn_sub;   // (ffn), empty without sub-norms
   };
-  std::vector<LayerNorms> norms;            // (layers)
+  std::vector<LayerNorms> norms;  // (layers)
+  struct LayerBiases {
+    std::vector<float> q, k, v;  // (heads * head_dim), (kv_heads * head_dim) twice
+  };
+  std::vector<LayerBiases> biases;          // (layers), empty without biases
   std::unique_ptr<GreedyHead> greedy_head;  // null: not asked for; else head() holds a HalfLinear
 
   const Embedding& head() const noexcept { return output ? *output : embedding; }
@@ -54,7 +58,7 @@ struct ModelWeights {
   // Of what SparseFfn replaces in decoding, and of its rows and columns (0: there are none).
   std::int64_t up_down_bytes() const noexcept;
   std::int64_t sparse_bytes() const noexcept;
-  std::int64_t norm_bytes() const noexcept;
+  std::int64_t norm_bytes() const noexcept;  // and biases
   // Everything held in memory.
   std::int64_t total_bytes() const noexcept;
   bool ternary() const noexcept;  // every linear layer is

@@ -32,14 +32,21 @@ constexpr std::array<Pair, 3> kModelNames = {{
     {"output", "lm_head"},
 }};
 
+std::string layer_name(Container container, std::int64_t layer, LayerRole role, const char* what) {
+  const Pair& names = kLayerNames[static_cast<std::size_t>(role)];
+  const std::string number = std::to_string(layer);
+  return container == Container::kGguf ? "blk." + number + "." + names.gguf + what
+                                       : "model.layers." + number + "." + names.hugging_face + what;
+}
+
 }  // namespace
 
 std::string tensor_name(Container container, std::int64_t layer, LayerRole role) {
-  const Pair& names = kLayerNames[static_cast<std::size_t>(role)];
-  const std::string number = std::to_string(layer);
-  return container == Container::kGguf
-             ? "blk." + number + "." + names.gguf + ".weight"
-             : "model.layers." + number + "." + names.hugging_face + ".weight";
+  return layer_name(container, layer, role, ".weight");
+}
+
+std::string bias_name(Container container, std::int64_t layer, LayerRole role) {
+  return layer_name(container, layer, role, ".bias");
 }
 
 std::string tensor_name(Container container, ModelRole role) {

@@ -30,4 +30,7 @@ enum class ModelRole : std::uint8_t { kEmbedding, kOutputNorm, kOutput };
 std::string tensor_name(Container container, std::int64_t layer, LayerRole role);
 std::string tensor_name(Container container, ModelRole role);
 
+// "blk.3.attn_q.bias": what is added to the output of a matrix.
+std::string bias_name(Container container, std::int64_t layer, LayerRole role);
+
 }  // namespace tern::engine

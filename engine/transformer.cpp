@@ -110,6 +110,14 @@ void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) c
   laps.charge(Phase::kResidual);
 }
 
+void Transformer::add_biases(std::int64_t layer, std::int64_t t, Workspace& ws) const {
+  if (!config_.qkv_bias) return;
+  const auto& biases = weights_.shared->biases[static_cast<std::size_t>(layer)];
+  table_.vector.add(ws.q.data() + t * config_.q_dim(), biases.q.data(), config_.q_dim());
+  table_.vector.add(ws.k.data() + t * config_.kv_dim(), biases.k.data(), config_.kv_dim());
+  table_.vector.add(ws.v.data() + t * config_.kv_dim(), biases.v.data(), config_.kv_dim());
+}
+
 void Transformer::rotate_and_store(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
                                    Workspace& ws) const {
   const auto rotate = config_.rope_pairs == RopePairs::kHalf ? table_.vector.rope_half
@@ -120,6 +128,7 @@ void Transformer::rotate_and_store(std::int64_t layer, std::span<const Row> rows
     const float* cos_sin = rope_.data() + row.position * head_dim;
     float* q = ws.q.data() + t * config_.q_dim();
     float* k = ws.k.data() + t * config_.kv_dim();
+    add_biases(layer, t, ws);
     for (std::int64_t h = 0; h < config_.heads; ++h) rotate(q + h * head_dim, cos_sin, head_dim);
     for (std::int64_t h = 0; h < config_.kv_heads; ++h) rotate(k + h * head_dim, cos_sin, head_dim);
     cache.store(table_.vector, row.sequence, layer, row.position, k,

@@ -1,7 +1,7 @@
 #pragma once
 // The mathematics of one forward pass, the same for the ternary model and its FP16 twin: only the
-// matrices inside differ. Graph: formats.md section 1.2 (BitNet b1.58) and, without sub-norms and
-// with SiLU, Llama.
+// matrices inside differ. Graph: formats.md section 1.2 (BitNet b1.58) and its relatives, which
+// ModelConfig tells apart: Llama (no sub-norms, SiLU), Qwen 2 (biases).
 
 #include <cstdint>
 #include <initializer_list>
@@ -53,6 +53,8 @@ class Transformer {
   void attention_block(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
                        Workspace& ws) const;
   void ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) const;
+  // Row t of ws.q, ws.k and ws.v, ready to be rotated.
+  void add_biases(std::int64_t layer, std::int64_t t, Workspace& ws) const;
   void rotate_and_store(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
                         Workspace& ws) const;
   void attend(std::int64_t layer, std::span<const Row> rows, const KvCache& cache,

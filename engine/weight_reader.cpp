@@ -110,6 +110,10 @@ std::vector<float> WeightReader::layer_norm(std::int64_t layer, LayerRole role, 
   return vector(tensor_name(container_, layer, role), size);
 }
 
+std::vector<float> WeightReader::layer_bias(std::int64_t layer, LayerRole role, std::int64_t size) {
+  return vector(bias_name(container_, layer, role), size);
+}
+
 std::vector<float> WeightReader::model_norm(ModelRole role, std::int64_t size) {
   return vector(tensor_name(container_, role), size);
 }

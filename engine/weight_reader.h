@@ -33,6 +33,7 @@ class WeightReader {
   // exact), and requantised as `head` says.
   Embedding model_matrix(ModelRole role, std::int64_t rows, std::int64_t cols, HeadType head);
   std::vector<float> layer_norm(std::int64_t layer, LayerRole role, std::int64_t size);
+  std::vector<float> layer_bias(std::int64_t layer, LayerRole role, std::int64_t size);
   std::vector<float> model_norm(ModelRole role, std::int64_t size);
   void ignore(const std::string& name) { taken_.insert(name); }
 

@@ -34,6 +34,19 @@ TEST_CASE("a BitNet GGUF and a Llama GGUF differ in four switches", "[model_conf
   CHECK(l.rope_pairs == engine::RopePairs::kInterleaved);
   CHECK_FALSE(l.sub_norms);
   CHECK_FALSE(l.tied_embedding);
+  CHECK_FALSE(l.qkv_bias);
+}
+
+TEST_CASE("Qwen 2 has biases, and RoPE by halves in a GGUF too", "[model_config]") {
+  const TemporaryFolder folder;
+  TinyModel model;
+  model.architecture = "qwen2";
+  model.own_head = false;
+  const engine::ModelConfig c = read(folder, model);
+  CHECK(c.qkv_bias);
+  CHECK(c.rope_pairs == engine::RopePairs::kHalf);
+  CHECK(c.activation == engine::Activation::kSilu);
+  CHECK(c.tied_embedding);
 }
 
 TEST_CASE("a GGUF configuration that cannot be right is refused in one sentence",
@@ -41,8 +54,8 @@ TEST_CASE("a GGUF configuration that cannot be right is refused in one sentence"
   const TemporaryFolder folder;
   TinyModel model;
   SECTION("architecture") {
-    model.architecture = "bitnet";
-    CHECK_THROWS_WITH(read(folder, model), Contains("architecture") && Contains("got 'bitnet'"));
+    model.architecture = "gpt2";
+    CHECK_THROWS_WITH(read(folder, model), Contains("architecture") && Contains("got 'gpt2'"));
   }
   SECTION("a missing key") {
     TinyHooks hooks;
@@ -139,6 +152,15 @@ TEST_CASE("a Hugging Face configuration is read, not defaulted", "[model_config]
   CHECK_THROWS_WITH(engine::config_from_json(newer + "}", "here"), Contains("got \"yarn\""));
   CHECK_THROWS_WITH(engine::config_from_json(kConfig + R"(,"num_hidden_layers":"two"})", "here"),
                     Contains("expected an integer, got \"two\""));
+}
+
+TEST_CASE("a Qwen 2 checkpoint with sliding windows is refused", "[model_config]") {
+  std::string qwen = kConfig;
+  qwen.replace(qwen.find("bitnet"), 6, "qwen2");
+  qwen.replace(qwen.find("relu2"), 5, "silu");
+  CHECK(engine::config_from_json(qwen + R"(,"use_sliding_window":false})", "here").qkv_bias);
+  CHECK_THROWS_WITH(engine::config_from_json(qwen + R"(,"use_sliding_window":true})", "here"),
+                    Contains("'use_sliding_window'"));
 }
 
 TEST_CASE("weight_scale means opposite things in the two linear classes", "[model_config]") {

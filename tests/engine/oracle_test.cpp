@@ -45,6 +45,8 @@ const std::vector<Case>& cases() {
       {"tiny-llama158", "hf-packed", "w158a8_hf_invscale_bf16"},
       {"tiny-llama3", "tiny-llama3.f16.gguf", "logits"},
       {"tiny-llama3", "hf", "logits"},
+      {"tiny-qwen2", "tiny-qwen2.f16.gguf", "logits"},
+      {"tiny-qwen2", "hf", "logits"},
   };
   return all;
 }

@@ -53,11 +53,16 @@ class ReferenceModel {
     return m;
   }
 
-  Vector norm(const std::string& name, const Vector& x) const {
+  std::vector<float> vector(const std::string& name) const {
     engine::TensorView t = *file_.find(name);
     t.shape = {1, t.shape[0]};
-    std::vector<float> w(x.size());
+    std::vector<float> w(static_cast<std::size_t>(t.shape[1]));
     engine::decode_row(t, 0, w.data());
+    return w;
+  }
+
+  Vector norm(const std::string& name, const Vector& x) const {
+    const std::vector<float> w = vector(name);
     double sum = 0;
     for (const double v : x) sum += v * v;
     const double r = 1 / std::sqrt(sum / static_cast<double>(x.size()) + c_.rms_eps);
@@ -90,6 +95,14 @@ class ReferenceModel {
     return multiply(matrix(name), x);
   }
 
+  Vector biased(const std::string& name, const Vector& x) const {
+    Vector y = linear(name + ".weight", x);
+    if (!c_.qkv_bias) return y;
+    const std::vector<float> b = vector(name + ".bias");
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] += static_cast<double>(b[i]);
+    return y;
+  }
+
   void rotate(Vector& x, std::int64_t head, std::size_t position) const {
     const auto d = static_cast<std::size_t>(c_.head_dim);
     const std::size_t base = static_cast<std::size_t>(head) * d;
@@ -113,9 +126,9 @@ class ReferenceModel {
     Matrix q(n), k(n), v(n);
     for (std::size_t t = 0; t < n; ++t) {
       const Vector h = norm(blk + "attn_norm.weight", x[t]);
-      q[t] = linear(blk + "attn_q.weight", h);
-      k[t] = linear(blk + "attn_k.weight", h);
-      v[t] = linear(blk + "attn_v.weight", h);
+      q[t] = biased(blk + "attn_q", h);
+      k[t] = biased(blk + "attn_k", h);
+      v[t] = biased(blk + "attn_v", h);
       for (std::int64_t head = 0; head < c_.heads; ++head) rotate(q[t], head, t);
       for (std::int64_t head = 0; head < c_.kv_heads; ++head) rotate(k[t], head, t);
     }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -20,13 +21,15 @@
 namespace tern::tests {
 
 struct TinyModel {
-  std::string architecture =
-      "bitnet-b1.58";  // or "llama": SiLU, interleaved RoPE, no sub-norms, own head
+  // Or "llama": SiLU, interleaved RoPE, no sub-norms, own head; or "qwen2": the same with biases
+  // and RoPE by halves.
+  std::string architecture = "bitnet-b1.58";
   std::int64_t hidden = 256, layers = 2, heads = 4, kv_heads = 2, head_dim = 64, ffn = 384,
                vocab = 331;
   std::int64_t context = 512;
   engine::DType linear_type = engine::DType::kI2S;  // q8_0, q4_0, q6_k: random blocks, no trits
   engine::DType table_type = engine::DType::kF16;   // of the embedding and the head
+  std::optional<bool> own_head;                     // as the architecture has it
   bool rope_divisors = false;                       // the tensor rope_freqs.weight
   bool decoded = false;  // write what is made as blocks as the F32 it stands for
   unsigned seed = 2;
@@ -66,7 +69,9 @@ class TinyModelWriter {
     std::vector<std::byte> bytes;
   };
 
-  bool bitnet() const { return model_.architecture != "llama"; }
+  bool bitnet() const { return model_.architecture.starts_with("bitnet"); }
+  bool qwen2() const { return model_.architecture == "qwen2"; }
+  bool own_head() const { return model_.own_head.value_or(!bitnet()); }
 
   void set(const std::string& key, const engine::GgufValue& value) {
     if (!hooks_.skip_key(key)) writer_.set(key, value);
@@ -107,10 +112,16 @@ class TinyModelWriter {
     return low + (high - low) * (static_cast<float>(random_() >> 8) / 16777216.0f);
   }
 
-  void norm(const std::string& name, std::int64_t n) {
+  void floats(const std::string& name, std::int64_t n, float low, float high) {
     std::vector<float> w(static_cast<std::size_t>(n));
-    for (float& value : w) value = uniform(0.5f, 1.5f);
+    for (float& value : w) value = uniform(low, high);
     add(name, engine::DType::kF32, {n}, raw(w));
+  }
+
+  void norm(const std::string& name, std::int64_t n) { floats(name, n, 0.5f, 1.5f); }
+
+  void bias(std::int64_t layer, engine::LayerRole role, std::int64_t n) {
+    floats(bias_name(engine::Container::kGguf, layer, role), n, -1, 1);
   }
 
   void half(const std::string& name, std::int64_t rows, std::int64_t cols) {
@@ -188,7 +199,7 @@ class TinyModelWriter {
     const std::int64_t kv = m.kv_heads * m.head_dim;
     table(tensor_name(Container::kGguf, ModelRole::kEmbedding), m.vocab, m.hidden);
     norm(tensor_name(Container::kGguf, ModelRole::kOutputNorm), m.hidden);
-    if (!bitnet()) table(tensor_name(Container::kGguf, ModelRole::kOutput), m.vocab, m.hidden);
+    if (own_head()) table(tensor_name(Container::kGguf, ModelRole::kOutput), m.vocab, m.hidden);
     for (std::int64_t layer = 0; layer < m.layers; ++layer) {
       const auto name = [&](LayerRole role) { return tensor_name(Container::kGguf, layer, role); };
       norm(name(LayerRole::kAttnNorm), m.hidden);
@@ -198,16 +209,17 @@ class TinyModelWriter {
       linear(name(LayerRole::kQ), q, m.hidden);
       linear(name(LayerRole::kK), kv, m.hidden);
       linear(name(LayerRole::kV), kv, m.hidden);
+      if (qwen2()) {
+        bias(layer, LayerRole::kQ, q);
+        bias(layer, LayerRole::kK, kv);
+        bias(layer, LayerRole::kV, kv);
+      }
       linear(name(LayerRole::kO), m.hidden, q);
       linear(name(LayerRole::kGate), m.ffn, m.hidden);
       linear(name(LayerRole::kUp), m.ffn, m.hidden);
       linear(name(LayerRole::kDown), m.hidden, m.ffn);
     }
-    if (m.rope_divisors) {
-      std::vector<float> divisors(static_cast<std::size_t>(m.head_dim / 2));
-      for (float& value : divisors) value = uniform(1, 32);
-      add(engine::kRopeDivisors, engine::DType::kF32, {m.head_dim / 2}, raw(divisors));
-    }
+    if (m.rope_divisors) floats(engine::kRopeDivisors, m.head_dim / 2, 1, 32);
     if (!hooks_.extra_tensor.empty()) {
       add(hooks_.extra_tensor, engine::DType::kF32, {1}, raw(std::vector<float>{1.0f}));
     }

@@ -59,14 +59,25 @@ TEST_CASE("the FP16 twin equals the dequantised network in binary64", "[transfor
   CHECK(worst_difference(folder / "m.gguf", true) < kTolerance);
 }
 
-TEST_CASE("rotations are slowed down by stored divisors", "[transformer]") {
+TEST_CASE("dense graphs equal the formulas in binary64", "[transformer]") {
   const TemporaryFolder folder;
   TinyModel model;
-  model.architecture = "llama";
+  model.architecture = GENERATE(as<std::string>{}, "llama", "qwen2");
+  model.own_head = GENERATE(false, true);
+  model.rope_divisors = GENERATE(false, true);
   model.linear_type = engine::DType::kF16;
-  model.rope_divisors = true;
+  write_tiny(folder / "m.gguf", model);
+  CAPTURE(model.architecture, *model.own_head, model.rope_divisors);
+  CHECK(worst_difference(folder / "m.gguf", false) < kTolerance);
+}
+
+TEST_CASE("biases are added behind ternary layers too", "[transformer]") {
+  const TemporaryFolder folder;
+  TinyModel model;
+  model.architecture = "qwen2";
   write_tiny(folder / "m.gguf", model);
   CHECK(worst_difference(folder / "m.gguf", false) < kTolerance);
+  CHECK(worst_difference(folder / "m.gguf", true) < kTolerance);
 }
 
 TEST_CASE("float matrices in a ternary architecture run unquantised", "[transformer]") {
