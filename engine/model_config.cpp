@@ -15,13 +15,29 @@ void check_dimension(const char* what, std::int64_t value, const std::string& or
   }
 }
 
+void check_theta(const char* what, double theta, const std::string& origin) {
+  if (theta >= 1 && theta < 1e12) return;
+  throw Error(std::string(what) + " in " + origin + ": expected 1 to 1e12, got " +
+              std::to_string(theta));
+}
+
 }  // namespace
 
 void set_graph(ModelConfig& c, Graph graph) noexcept {
   const bool bitnet = graph == Graph::kBitnet;
-  c.activation = bitnet ? Activation::kRelu2 : Activation::kSilu;
+  const bool gemma = graph == Graph::kGemma3;
+  c.activation = bitnet ? Activation::kRelu2 : gemma ? Activation::kGelu : Activation::kSilu;
   c.sub_norms = bitnet;
   c.qkv_bias = graph == Graph::kQwen2;
+  c.qk_norms = gemma;
+  c.post_norms = gemma;
+}
+
+// Layer i sees all keys where i + 1 is a multiple of `pattern`.
+std::vector<bool> sliding_layers(std::int64_t layers, std::int64_t pattern) {
+  std::vector<bool> sliding;
+  for (std::int64_t i = 0; i < layers; ++i) sliding.push_back((i + 1) % pattern != 0);
+  return sliding;
 }
 
 void validate(const ModelConfig& c, const std::string& origin) {
@@ -50,9 +66,14 @@ void validate(const ModelConfig& c, const std::string& origin) {
     throw Error("RMS norm epsilon in " + origin + ": expected a value between 0 and 1, got " +
                 std::to_string(c.rms_eps));
   }
-  if (!(c.rope_theta >= 1 && c.rope_theta < 1e12)) {
-    throw Error("RoPE base frequency in " + origin + ": expected 1 to 1e12, got " +
-                std::to_string(c.rope_theta));
+  check_theta("RoPE base frequency", c.rope_theta, origin);
+  if (!c.sliding.empty()) {
+    check_dimension("sliding window", c.window, origin);
+    check_theta("RoPE base frequency of sliding layers", c.sliding_rope_theta, origin);
+  }
+  if (!(c.query_scalar >= 0 && c.query_scalar < 1e12)) {
+    throw Error("query scalar in " + origin + ": expected 0 to 1e12, got " +
+                std::to_string(c.query_scalar));
   }
 }
 

@@ -102,8 +102,42 @@ Graph graph_of(const GgufFile& file, const std::string& architecture) {
   if (architecture == "bitnet-b1.58" || architecture == "bitnet-25") return Graph::kBitnet;
   if (architecture == "llama") return Graph::kLlama;
   if (architecture == "qwen2") return Graph::kQwen2;
+  if (architecture == "gemma3") return Graph::kGemma3;
   throw Error("architecture of " + file.origin() +
-              ": expected bitnet-b1.58, bitnet-25, llama or qwen2, got '" + architecture + "'");
+              ": expected bitnet-b1.58, bitnet-25, llama, qwen2 or gemma3, got '" + architecture +
+              "'");
+}
+
+// Which layers slide: a list, a period, or, as older files have it, nothing.
+std::vector<bool> sliding_pattern(const GgufFile& file, const GgufKeys& keys, std::int64_t layers) {
+  const std::string key = keys.key("attention.sliding_window_pattern");
+  const auto it = file.metadata().find(key);
+  if (it == file.metadata().end()) return sliding_layers(layers, kGemmaPattern);
+  if (const auto* list = std::get_if<std::vector<bool>>(&it->second)) {
+    if (std::ssize(*list) == layers) return *list;
+    throw Error("'" + key + "' in " + file.origin() + ": expected one value for each of " +
+                std::to_string(layers) + " layers, got " + std::to_string(list->size()));
+  }
+  const std::int64_t period = file.integer(key).value_or(0);
+  if (period >= 1) return sliding_layers(layers, period);
+  throw Error("'" + key + "' in " + file.origin() + ": expected at least 1, got " +
+              std::to_string(period));
+}
+
+// The scalar is in no key. It is head_dim but in the model of 62 layers (27B), which the converter
+// tells by their number (llama.cpp, its model loader).
+void set_gemma(const GgufFile& file, const GgufKeys& keys, ModelConfig& c) {
+  constexpr std::int64_t kLayersOf27b = 62;
+  c.embedding_scale = std::sqrt(static_cast<float>(c.hidden));
+  c.window = keys.integer("attention.sliding_window");
+  c.sliding = sliding_pattern(file, keys, c.layers);
+  c.sliding_rope_theta = keys.number_or("rope.freq_base_swa", kGemmaSlidingTheta);
+  if (c.layers == kLayersOf27b) c.query_scalar = static_cast<double>(c.hidden / c.heads);
+  for (const char* name : {"attn_logit_softcapping", "final_logit_softcapping"}) {
+    if (keys.number_or(name, 0) == 0) continue;
+    throw Error("'" + keys.key(name) + "' in " + file.origin() + ": expected none, got " +
+                std::to_string(keys.number(name)));
+  }
 }
 
 }  // namespace
@@ -135,7 +169,11 @@ ModelConfig config_from_gguf(const GgufFile& file) {
   c.tied_embedding = file.find("output.weight") == nullptr;
   c.bos = file.integer("tokenizer.ggml.bos_token_id").value_or(-1);
   c.eos = file.integer("tokenizer.ggml.eos_token_id").value_or(-1);
-  validate(c, file.origin());
+  validate(c, file.origin());  // before what follows computes with it
+  if (graph == Graph::kGemma3) {
+    set_gemma(file, keys, c);
+    validate(c, file.origin());
+  }
   for (const char* name : {"rope.dimension_count", "attention.value_length"}) {
     const std::int64_t got = keys.integer_or(name, c.head_dim);
     if (got != c.head_dim) {

@@ -1,5 +1,6 @@
 // The config.json of a Hugging Face checkpoint as a ModelConfig.
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
@@ -85,6 +86,12 @@ json rope_parameters(const json& config, const std::string& origin) {
   return json::object();
 }
 
+// Where layers of a kind have rotations of their own: theirs. Otherwise all are alike.
+json rope_of(const json& rope, const char* layer_type) {
+  const auto it = rope.find(layer_type);
+  return it != rope.end() && it->is_object() ? *it : rope;
+}
+
 double rope_theta(const json& config, const json& rope, const std::string& origin) {
   return number(config.contains("rope_theta") ? config : rope, "rope_theta", origin);
 }
@@ -114,16 +121,69 @@ std::vector<float> rope_divisors(const json& rope, double theta, std::int64_t he
 Activation activation(const std::string& name, const std::string& origin) {
   if (name == "relu2") return Activation::kRelu2;
   if (name == "silu") return Activation::kSilu;
+  if (name == "gelu_pytorch_tanh") return Activation::kGelu;
   throw Error("'hidden_act' in config.json of " + origin +
-              ": expected \"relu2\" or \"silu\", got \"" + name + "\"");
+              ": expected \"relu2\", \"silu\" or \"gelu_pytorch_tanh\", got \"" + name + "\"");
 }
 
 Graph graph_of(const std::string& model_type, const std::string& origin) {
   if (model_type == "bitnet") return Graph::kBitnet;
   if (model_type == "llama") return Graph::kLlama;
   if (model_type == "qwen2") return Graph::kQwen2;
+  if (model_type == "gemma3_text") return Graph::kGemma3;
   throw Error("'model_type' in config.json of " + origin +
-              ": expected \"bitnet\", \"llama\" or \"qwen2\", got \"" + model_type + "\"");
+              ": expected \"bitnet\", \"llama\", \"qwen2\" or \"gemma3_text\", got \"" +
+              model_type + "\"");
+}
+
+// "layer_types", or every sliding_window_pattern-th layer sees all keys.
+std::vector<bool> sliding_pattern(const json& config, std::int64_t layers,
+                                  const std::string& origin) {
+  const auto it = config.find("layer_types");
+  if (it == config.end() || it->is_null()) {
+    const std::int64_t period = integer_or(config, "sliding_window_pattern", origin, kGemmaPattern);
+    if (period < 1) {
+      throw wrong("sliding_window_pattern", origin, "at least 1", config["sliding_window_pattern"]);
+    }
+    return sliding_layers(layers, period);
+  }
+  std::vector<bool> sliding;
+  for (const json& type : *it) {
+    if (type != "sliding_attention" && type != "full_attention") break;
+    sliding.push_back(type == "sliding_attention");
+  }
+  if (!it->is_array() || std::ssize(sliding) != layers || it->size() != sliding.size()) {
+    throw wrong("layer_types", origin, "\"sliding_attention\" or \"full_attention\" for each layer",
+                *it);
+  }
+  return sliding;
+}
+
+// transformers run this network in BF16, where the root is rounded (34 for 1152) and so is every
+// product. It is computed in binary32 here, as in a GGUF: both containers are one network.
+void set_gemma(const json& config, const std::string& origin, ModelConfig& c) {
+  c.norm_offset = 1;
+  c.embedding_scale = std::sqrt(static_cast<float>(c.hidden));
+  c.query_scalar = number(config, "query_pre_attn_scalar", origin);
+  if (!(c.query_scalar > 0)) {
+    throw wrong("query_pre_attn_scalar", origin, "a positive number",
+                config["query_pre_attn_scalar"]);
+  }
+  c.window = integer(config, "sliding_window", origin);
+  c.sliding = sliding_pattern(config, c.layers, origin);
+  const json rope = rope_parameters(config, origin);
+  if (config.contains("rope_local_base_freq")) {
+    c.sliding_rope_theta = number(config, "rope_local_base_freq", origin);
+  } else if (rope.contains("sliding_attention")) {
+    c.sliding_rope_theta = number(rope_of(rope, "sliding_attention"), "rope_theta", origin);
+  } else {
+    c.sliding_rope_theta = kGemmaSlidingTheta;
+  }
+  for (const char* name : {"attn_logit_softcapping", "final_logit_softcapping"}) {
+    if (config.contains(name) && !config[name].is_null()) {
+      throw wrong(name, origin, "null", config[name]);
+    }
+  }
 }
 
 // Qwen 2 can limit what its upper layers see; no published model of interest does.
@@ -138,7 +198,9 @@ ModelConfig config_from_json(const std::string& config_json, const std::string& 
   const json config = parse_config(config_json, origin);
   ModelConfig c;
   c.architecture = text(config, "model_type", origin);
-  set_graph(c, graph_of(c.architecture, origin));
+  const Graph graph = graph_of(c.architecture, origin);
+  const bool gemma = graph == Graph::kGemma3;
+  set_graph(c, graph);
   c.name = text_or(config, "_name_or_path", origin, c.architecture);
   c.vocab = integer(config, "vocab_size", origin);
   c.context = integer(config, "max_position_embeddings", origin);
@@ -147,18 +209,25 @@ ModelConfig config_from_json(const std::string& config_json, const std::string& 
   c.ffn = integer(config, "intermediate_size", origin);
   c.heads = integer(config, "num_attention_heads", origin);
   c.kv_heads = integer_or(config, "num_key_value_heads", origin, c.heads);
-  c.head_dim = integer_or(config, "head_dim", origin, c.heads > 0 ? c.hidden / c.heads : 0);
-  const json rope = rope_parameters(config, origin);
+  c.head_dim = gemma ? integer(config, "head_dim", origin)
+                     : integer_or(config, "head_dim", origin, c.heads > 0 ? c.hidden / c.heads : 0);
+  const json rope = rope_of(rope_parameters(config, origin), "full_attention");
   c.rope_theta = rope_theta(config, rope, origin);
   c.rms_eps = static_cast<float>(number(config, "rms_norm_eps", origin));
-  c.activation = activation(text(config, "hidden_act", origin), origin);
+  const char* act = config.contains("hidden_activation") ? "hidden_activation" : "hidden_act";
+  c.activation = activation(text(config, act, origin), origin);
   c.rope_pairs = RopePairs::kHalf;
   const auto tied = config.find("tie_word_embeddings");
-  c.tied_embedding = tied != config.end() && tied->is_boolean() && tied->get<bool>();
+  // Left out where it is what the class of the model has: true for Gemma.
+  c.tied_embedding = tied != config.end() && tied->is_boolean() ? tied->get<bool>() : gemma;
   c.bos = token_id(config, "bos_token_id");
   c.eos = token_id(config, "eos_token_id");
   refuse_window(config, origin);
-  validate(c, origin);
+  validate(c, origin);  // before what follows computes with it
+  if (gemma) {
+    set_gemma(config, origin, c);
+    validate(c, origin);
+  }
   c.rope_divisors = rope_divisors(rope, c.rope_theta, c.head_dim, origin);
   return c;
 }

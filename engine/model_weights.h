@@ -31,10 +31,12 @@ struct SharedWeights {
   std::unique_ptr<Embedding> output;  // (vocab, hidden); null: tied to the embedding
   std::vector<float> output_norm;     // (hidden)
   struct LayerNorms {
-    std::vector<float> attn;      // (hidden)
-    std::vector<float> attn_sub;  // (heads * head_dim), empty without sub-norms
-    std::vector<float> ffn;       // (hidden)
-    std::vector<float> ffn_sub;   // (ffn), empty without sub-norms
+    std::vector<float> attn;                 // (hidden)
+    std::vector<float> attn_sub;             // (heads * head_dim), empty without sub-norms
+    std::vector<float> ffn;                  // (hidden)
+    std::vector<float> ffn_sub;              // (ffn), empty without sub-norms
+    std::vector<float> q, k;                 // (head_dim), empty without norms of queries and keys
+    std::vector<float> post_attn, post_ffn;  // (hidden), empty without post-norms
   };
   std::vector<LayerNorms> norms;  // (layers)
   struct LayerBiases {

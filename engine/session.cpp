@@ -59,6 +59,16 @@ struct Session::Impl {
     return w.up_down_bytes() - std::llround(read * static_cast<double>(w.sparse_bytes()));
   }
 
+  // Keys and values that a token at `position` reads, its own included.
+  std::int64_t cache_reads(std::int64_t position) const noexcept {
+    const ModelConfig& c = model->config();
+    std::int64_t keys = 0;
+    for (std::int64_t layer = 0; layer < c.layers; ++layer) {
+      keys += position + 1 - c.first_key(layer, position);
+    }
+    return keys * (cache.bytes_per_position() / c.layers);
+  }
+
   std::int64_t& position(int sequence) {
     if (sequence < 0 || sequence >= std::ssize(positions)) {
       throw Error("sequence: expected a number from 0 to " + std::to_string(positions.size() - 1) +
@@ -316,7 +326,7 @@ std::int64_t Session::bytes_per_step(std::span<const std::int64_t> positions,
   std::int64_t sum = weight_bytes(answer);
   if (positions.size() == 1) sum -= impl_->skipped_bytes();
   for (const std::int64_t position : positions) {
-    sum += embedding_row + (position + 1) * impl_->cache.bytes_per_position();
+    sum += embedding_row + impl_->cache_reads(position);
   }
   return sum;
 }

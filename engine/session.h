@@ -95,7 +95,8 @@ class Session {
   void time_phases(PhaseTimes* times) noexcept;
 
   // Bytes the memory system must deliver to decode one token at `position`: packed weights, the
-  // embedding row, the keys and values of all earlier positions, and the new row written. Of a
+  // embedding row, the keys and values of all earlier positions (in sliding layers, of the window),
+  // and the new row written. Of a
   // greedy head only its copy of the head counts: the few panels of the head itself that a search
   // reads depend on the numbers, not on shapes.
   // Where zeros are skipped, of `up` and `down` what decoding has read on average so far counts.

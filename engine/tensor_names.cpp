@@ -12,7 +12,7 @@ struct Pair {
 
 // Indexed by LayerRole. Sources: the GGUF files and repositories named in the model formats'
 // reference.
-constexpr std::array<Pair, 11> kLayerNames = {{
+constexpr std::array<Pair, 15> kLayerNames = {{
     {"attn_q", "self_attn.q_proj"},
     {"attn_k", "self_attn.k_proj"},
     {"attn_v", "self_attn.v_proj"},
@@ -24,6 +24,10 @@ constexpr std::array<Pair, 11> kLayerNames = {{
     {"attn_sub_norm", "self_attn.attn_sub_norm"},
     {"ffn_norm", "post_attention_layernorm"},
     {"ffn_sub_norm", "mlp.ffn_sub_norm"},
+    {"attn_q_norm", "self_attn.q_norm"},
+    {"attn_k_norm", "self_attn.k_norm"},
+    {"post_attention_norm", "post_attention_layernorm"},
+    {"post_ffw_norm", "post_feedforward_layernorm"},
 }};
 
 constexpr std::array<Pair, 3> kModelNames = {{
@@ -32,11 +36,19 @@ constexpr std::array<Pair, 3> kModelNames = {{
     {"output", "lm_head"},
 }};
 
+const char* hugging_face_name(Container container, LayerRole role) {
+  if (container == Container::kHuggingFaceGemma && role == LayerRole::kFfnNorm) {
+    return "pre_feedforward_layernorm";
+  }
+  return kLayerNames[static_cast<std::size_t>(role)].hugging_face;
+}
+
 std::string layer_name(Container container, std::int64_t layer, LayerRole role, const char* what) {
-  const Pair& names = kLayerNames[static_cast<std::size_t>(role)];
   const std::string number = std::to_string(layer);
-  return container == Container::kGguf ? "blk." + number + "." + names.gguf + what
-                                       : "model.layers." + number + "." + names.hugging_face + what;
+  if (container == Container::kGguf) {
+    return "blk." + number + "." + kLayerNames[static_cast<std::size_t>(role)].gguf + what;
+  }
+  return "model.layers." + number + "." + hugging_face_name(container, role) + what;
 }
 
 }  // namespace

@@ -1,12 +1,13 @@
 #pragma once
-// The roles tensors play in the network, and what each container calls them.
+// The roles tensors play in the network, and what each container calls them. Gemma's checkpoints
+// use a name of Llama's for another norm, so they count as a container of their own.
 
 #include <cstdint>
 #include <string>
 
 namespace tern::engine {
 
-enum class Container : std::uint8_t { kGguf, kHuggingFace };
+enum class Container : std::uint8_t { kGguf, kHuggingFace, kHuggingFaceGemma };
 
 // Roles of one layer. The first seven are the matrices, in the order synthetic models number them.
 enum class LayerRole : std::uint8_t {
@@ -21,6 +22,10 @@ enum class LayerRole : std::uint8_t {
   kAttnSubNorm,
   kFfnNorm,
   kFfnSubNorm,
+  kQNorm,
+  kKNorm,
+  kPostAttnNorm,
+  kPostFfnNorm,
 };
 inline constexpr int kLayerMatrices = 7;
 

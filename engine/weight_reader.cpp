@@ -61,12 +61,14 @@ std::int8_t ternarize(float w, float s) noexcept {
 }  // namespace
 
 WeightReader::WeightReader(Container container, std::string origin, Find find,
-                           HfQuantization quantization, const kernels::KernelTable& table,
-                           TernaryBits ternary_bits, ThreadPool& pool)
+                           HfQuantization quantization, float norm_offset,
+                           const kernels::KernelTable& table, TernaryBits ternary_bits,
+                           ThreadPool& pool)
     : container_(container),
       origin_(std::move(origin)),
       find_(std::move(find)),
       quantization_(quantization),
+      norm_offset_(norm_offset),
       table_(table),
       ternary_kernels_(ternary_kernels(table, ternary_bits)),
       pool_(pool) {}
@@ -106,8 +108,14 @@ std::vector<float> WeightReader::vector(const std::string& name, std::int64_t si
   return values;
 }
 
+std::vector<float> WeightReader::norm(const std::string& name, std::int64_t size) {
+  std::vector<float> weights = vector(name, size);
+  for (float& w : weights) w = w + norm_offset_;
+  return weights;
+}
+
 std::vector<float> WeightReader::layer_norm(std::int64_t layer, LayerRole role, std::int64_t size) {
-  return vector(tensor_name(container_, layer, role), size);
+  return norm(tensor_name(container_, layer, role), size);
 }
 
 std::vector<float> WeightReader::layer_bias(std::int64_t layer, LayerRole role, std::int64_t size) {
@@ -115,7 +123,7 @@ std::vector<float> WeightReader::layer_bias(std::int64_t layer, LayerRole role, 
 }
 
 std::vector<float> WeightReader::model_norm(ModelRole role, std::int64_t size) {
-  return vector(tensor_name(container_, role), size);
+  return norm(tensor_name(container_, role), size);
 }
 
 Embedding WeightReader::model_matrix(ModelRole role, std::int64_t rows, std::int64_t cols,

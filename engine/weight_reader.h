@@ -23,8 +23,10 @@ class WeightReader {
  public:
   // find(name) returns nullptr when the file has no such tensor.
   using Find = std::function<const TensorView*(const std::string& name)>;
+  // norm_offset: what every norm's weights are stored without (ModelConfig).
   WeightReader(Container container, std::string origin, Find find, HfQuantization quantization,
-               const kernels::KernelTable& table, TernaryBits ternary_bits, ThreadPool& pool);
+               float norm_offset, const kernels::KernelTable& table, TernaryBits ternary_bits,
+               ThreadPool& pool);
 
   // Matrix of a layer: ternary types become TernaryLinear, block types BlockLinear, float types
   // HalfLinear.
@@ -43,6 +45,7 @@ class WeightReader {
  private:
   const TensorView& require(const std::string& name, std::span<const std::int64_t> shape);
   std::vector<float> vector(const std::string& name, std::int64_t size);
+  std::vector<float> norm(const std::string& name, std::int64_t size);
   Embedding embedding(const TensorView& tensor);
   HalfLinear half(const TensorView& tensor);
   BlockLinear block(const TensorView& tensor, kernels::BlockType type);
@@ -55,6 +58,7 @@ class WeightReader {
   std::string origin_;
   Find find_;
   HfQuantization quantization_;
+  float norm_offset_;
   const kernels::KernelTable& table_;
   const kernels::TernaryKernels& ternary_kernels_;
   ThreadPool& pool_;

@@ -1,5 +1,7 @@
 #include "engine/model_config.h"
 
+#include <cmath>
+
 #include "engine/error.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/engine/tiny_model.h"
@@ -47,6 +49,39 @@ TEST_CASE("Qwen 2 has biases, and RoPE by halves in a GGUF too", "[model_config]
   CHECK(c.rope_pairs == engine::RopePairs::kHalf);
   CHECK(c.activation == engine::Activation::kSilu);
   CHECK(c.tied_embedding);
+}
+
+TEST_CASE("Gemma 3's layers slide but for each sixth, or as the file says", "[model_config]") {
+  const TemporaryFolder folder;
+  TinyModel model;
+  model.architecture = "gemma3";
+  model.layers = 13;
+  TinyHooks hooks;
+  hooks.skip_key = [](const std::string& key) { return key.ends_with("_pattern"); };
+  const engine::ModelConfig c = read(folder, model, hooks);
+  CHECK(c.activation == engine::Activation::kGelu);
+  CHECK(c.window == 16);
+  CHECK(c.sliding_rope_theta == 10000);
+  CHECK(c.embedding_scale == 16.0f);  // the root of 256
+  CHECK(c.norm_offset == 0);
+  CHECK(c.tied_embedding);
+  for (std::int64_t layer = 0; layer < 13; ++layer) CHECK(c.slides(layer) == (layer % 6 != 5));
+  CHECK(c.first_key(0, 15) == 0);
+  CHECK(c.first_key(0, 16) == 1);
+  CHECK(c.first_key(5, 400) == 0);
+  model.window_period = 2;
+  CHECK_FALSE(read(folder, model).slides(1));
+  model.window_period = 0;
+  CHECK_THROWS_WITH(read(folder, model), Contains("_pattern'") && Contains("at least 1, got 0"));
+  model.window_period = 2;
+  hooks.skip_key = [](const std::string& key) { return key.ends_with("sliding_window"); };
+  CHECK_THROWS_WITH(read(folder, model, hooks), Contains("'gemma3.attention.sliding_window'"));
+  model.window = 0;
+  CHECK_THROWS_WITH(read(folder, model), Contains("sliding window") && Contains("got 0"));
+  model.window = 16;
+  hooks = {};
+  hooks.extra_numbers = {{"final_logit_softcapping", 30.0}};
+  CHECK_THROWS_WITH(read(folder, model, hooks), Contains("'gemma3.final_logit_softcapping'"));
 }
 
 TEST_CASE("a GGUF configuration that cannot be right is refused in one sentence",
@@ -152,6 +187,42 @@ TEST_CASE("a Hugging Face configuration is read, not defaulted", "[model_config]
   CHECK_THROWS_WITH(engine::config_from_json(newer + "}", "here"), Contains("got \"yarn\""));
   CHECK_THROWS_WITH(engine::config_from_json(kConfig + R"(,"num_hidden_layers":"two"})", "here"),
                     Contains("expected an integer, got \"two\""));
+}
+
+TEST_CASE("Gemma 3's config.json is read, old and new", "[model_config]") {
+  const std::string common = R"({"model_type":"gemma3_text","hidden_size":1152,"head_dim":256,
+    "hidden_activation":"gelu_pytorch_tanh","intermediate_size":6912,"num_attention_heads":4,
+    "num_key_value_heads":1,"max_position_embeddings":32768,"rms_norm_eps":1e-06,"vocab_size":262144,
+    "query_pre_attn_scalar":256,"sliding_window":512,"attn_logit_softcapping":null)";
+  const auto read_json = [&](const std::string& more) {
+    return engine::config_from_json(common + more + "}", "here");
+  };
+  const std::string old =
+      R"(,"rope_theta":1000000,"rope_local_base_freq":20000,"rope_scaling":{"rope_type":"linear","factor":8.0})";
+  const engine::ModelConfig c = read_json(R"(,"num_hidden_layers":26)" + old);
+  CHECK(c.head_dim == 256);
+  CHECK(c.norm_offset == 1);
+  CHECK(c.query_scalar == 256);
+  CHECK(c.tied_embedding);  // the default of its class
+  CHECK(c.rope_theta == 1e6);
+  CHECK(c.sliding_rope_theta == 20000);
+  CHECK(c.rope_divisors == std::vector<float>(128, 8.0f));
+  CHECK(c.embedding_scale == std::sqrt(1152.0f));
+  CHECK_FALSE(c.slides(5));
+  CHECK(c.slides(25));
+  const engine::ModelConfig n = read_json(
+      R"(,"num_hidden_layers":2,"layer_types":["full_attention","sliding_attention"],"rope_parameters":{
+      "full_attention":{"rope_type":"default","rope_theta":3e6},
+      "sliding_attention":{"rope_type":"default","rope_theta":30000}})");
+  CHECK(n.rope_theta == 3e6);
+  CHECK(n.sliding_rope_theta == 30000);
+  CHECK(n.rope_divisors.empty());
+  CHECK_FALSE(n.slides(0));
+  CHECK(n.slides(1));
+  CHECK_THROWS_WITH(read_json(R"(,"num_hidden_layers":2,"layer_types":["full_attention"])" + old),
+                    Contains("'layer_types'"));
+  CHECK_THROWS_WITH(read_json(R"(,"num_hidden_layers":2,"final_logit_softcapping":30.0)" + old),
+                    Contains("'final_logit_softcapping'"));
 }
 
 TEST_CASE("a Qwen 2 checkpoint with sliding windows is refused", "[model_config]") {

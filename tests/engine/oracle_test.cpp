@@ -47,6 +47,8 @@ const std::vector<Case>& cases() {
       {"tiny-llama3", "hf", "logits"},
       {"tiny-qwen2", "tiny-qwen2.f16.gguf", "logits"},
       {"tiny-qwen2", "hf", "logits"},
+      {"tiny-gemma3", "tiny-gemma3.f16.gguf", "logits"},
+      {"tiny-gemma3", "hf", "logits"},
   };
   return all;
 }

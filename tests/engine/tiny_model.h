@@ -21,14 +21,15 @@
 namespace tern::tests {
 
 struct TinyModel {
-  // Or "llama": SiLU, interleaved RoPE, no sub-norms, own head; or "qwen2": the same with biases
-  // and RoPE by halves.
+  // Or "llama": SiLU, interleaved RoPE, no sub-norms, own head; "qwen2": the same with biases and
+  // RoPE by halves; "gemma3": GELU, norms of queries, keys and branches, sliding windows.
   std::string architecture = "bitnet-b1.58";
   std::int64_t hidden = 256, layers = 2, heads = 4, kv_heads = 2, head_dim = 64, ffn = 384,
                vocab = 331;
   std::int64_t context = 512;
   engine::DType linear_type = engine::DType::kI2S;  // q8_0, q4_0, q6_k: random blocks, no trits
   engine::DType table_type = engine::DType::kF16;   // of the embedding and the head
+  std::int64_t window = 16, window_period = 2;      // of gemma3
   std::optional<bool> own_head;                     // as the architecture has it
   bool rope_divisors = false;                       // the tensor rope_freqs.weight
   bool decoded = false;  // write what is made as blocks as the F32 it stands for
@@ -71,7 +72,8 @@ class TinyModelWriter {
 
   bool bitnet() const { return model_.architecture.starts_with("bitnet"); }
   bool qwen2() const { return model_.architecture == "qwen2"; }
-  bool own_head() const { return model_.own_head.value_or(!bitnet()); }
+  bool gemma3() const { return model_.architecture == "gemma3"; }
+  bool own_head() const { return model_.own_head.value_or(!bitnet() && !gemma3()); }
 
   void set(const std::string& key, const engine::GgufValue& value) {
     if (!hooks_.skip_key(key)) writer_.set(key, value);
@@ -91,6 +93,10 @@ class TinyModelWriter {
     set(a + "rope.dimension_count", u(model_.head_dim));
     set(a + "attention.layer_norm_rms_epsilon", 1e-5);
     set(a + "rope.freq_base", 10000.0);
+    if (gemma3()) {
+      set(a + "attention.sliding_window", u(model_.window));
+      set(a + "attention.sliding_window_pattern", u(model_.window_period));
+    }
     for (const auto& [key, value] : hooks_.extra_numbers) set(a + key, value);
     for (const auto& [key, value] : hooks_.extra_texts) set(a + key, value);
   }
@@ -206,6 +212,12 @@ class TinyModelWriter {
       norm(name(LayerRole::kFfnNorm), m.hidden);
       if (bitnet()) norm(name(LayerRole::kAttnSubNorm), q);
       if (bitnet()) norm(name(LayerRole::kFfnSubNorm), m.ffn);
+      if (gemma3()) {
+        norm(name(LayerRole::kQNorm), m.head_dim);
+        norm(name(LayerRole::kKNorm), m.head_dim);
+        norm(name(LayerRole::kPostAttnNorm), m.hidden);
+        norm(name(LayerRole::kPostFfnNorm), m.hidden);
+      }
       linear(name(LayerRole::kQ), q, m.hidden);
       linear(name(LayerRole::kK), kv, m.hidden);
       linear(name(LayerRole::kV), kv, m.hidden);
