@@ -146,6 +146,11 @@ std::string stored_type(const TensorView* tensor) {
   return tensor->type == DType::kU8 ? "hf-packed" : std::string(name(tensor->type));
 }
 
+// Behind the type in a description.
+std::string decoded_text(const std::string& type) {
+  return type == name(DType::kQ4_K) ? " as f32" : "";
+}
+
 struct Loaded {
   ModelConfig config;
   ModelWeights weights;
@@ -282,7 +287,8 @@ std::shared_ptr<const Model> Model::load(const std::string& spec, const kernels:
   facts.greedy_head = options.greedy_head;
   facts.skip_zeros = options.skip_zeros;
   facts.ternary_layout = std::move(loaded.ternary_layout);
-  facts.description = model->config_.name + " " + facts.weight_types + head_text(facts.head);
+  facts.description = model->config_.name + " " + facts.weight_types +
+                      decoded_text(facts.weight_types) + head_text(facts.head);
   facts.parameters = count_parameters(model->config_, loaded.weights.shared->output == nullptr);
   facts.bytes = loaded.weights.total_bytes();
   model->weights_ = std::make_shared<const ModelWeights>(std::move(loaded.weights));

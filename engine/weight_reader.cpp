@@ -183,7 +183,8 @@ BlockLinear WeightReader::block(const TensorView& tensor, kernels::BlockType typ
 }
 
 HalfLinear WeightReader::half(const TensorView& tensor) {
-  if (!is_plain_float(tensor.type) && !is_ternary_type(tensor.type)) {
+  if (!is_plain_float(tensor.type) && !is_ternary_type(tensor.type) &&
+      tensor.type != DType::kQ4_K) {
     throw Error("tensor '" + tensor.name + "' in " + origin_ +
                 ": expected float or block-quantised weights, got " + describe(tensor));
   }

@@ -29,7 +29,8 @@ class WeightReader {
                ThreadPool& pool);
 
   // Matrix of a layer: ternary types become TernaryLinear, block types BlockLinear, float types
-  // HalfLinear.
+  // HalfLinear. Q4_K becomes a HalfLinear too, decoded to binary32: its minima are no part of the
+  // arithmetic of kernels/block/block.h, and neither F16 nor BF16 holds its values.
   Linear layer_matrix(std::int64_t layer, LayerRole role, std::int64_t rows, std::int64_t cols);
   // Embedding or output head: never ternarised (ternary types are decoded to binary32, which is
   // exact), and requantised as `head` says.

@@ -53,6 +53,8 @@ BlockLayout layout(DType type) noexcept {
       return {32, 18};
     case DType::kQ6_K:
       return {kSuperBlock, 210};
+    case DType::kQ4_K:
+      return {kSuperBlock, 144};
   }
   return {1, 1};
 }
@@ -282,6 +284,25 @@ void q6_k_block(const std::byte* block, float* out) noexcept {
   }
 }
 
+// ggml block_q4_K: d, dmin, 12 bytes of eight 6-bit scales and eight 6-bit minima, then nibbles:
+// bytes 32p + k hold element k of sub-blocks 2p (low) and 2p + 1 (high). Both products are exact,
+// so their difference rounds once.
+void q4_k_block(const std::byte* block, float* out) noexcept {
+  const float d = f16_at(block);
+  const float dmin = f16_at(block + 2);
+  const auto six = [&](int i) { return u8(block[4 + i]); };
+  for (int j = 0; j < 8; ++j) {
+    const unsigned scale = j < 4 ? six(j) & 63u : (six(j + 4) & 15u) | (six(j - 4) >> 6) << 4;
+    const unsigned minimum = j < 4 ? six(j + 4) & 63u : six(j + 4) >> 4 | (six(j) >> 6) << 4;
+    const float unit = d * static_cast<float>(scale);
+    const float least = dmin * static_cast<float>(minimum);
+    for (int k = 0; k < 32; ++k) {
+      const unsigned pair = u8(block[16 + j / 2 * 32 + k]);
+      *out++ = unit * static_cast<float>(j % 2 == 0 ? pair & 15u : pair >> 4) - least;
+    }
+  }
+}
+
 template <typename Decode>
 void block_row(const TensorView& tensor, std::int64_t row, std::int64_t cols, float* out,
                Decode decode) {
@@ -388,6 +409,8 @@ void decode_row(const TensorView& tensor, std::int64_t row, float* out) {
       return block_row(tensor, row, cols, out, q4_0_block);
     case DType::kQ6_K:
       return block_row(tensor, row, cols, out, q6_k_block);
+    case DType::kQ4_K:
+      return block_row(tensor, row, cols, out, q4_k_block);
     case DType::kTq1_0:
     case DType::kTq2_0:
       return tq_row(tensor, row, cols, out);

@@ -49,7 +49,7 @@ inline constexpr TensorType kTensorTypes[] = {
     {9, "q8_1", std::nullopt},
     {10, "q2_K", std::nullopt},
     {11, "q3_K", std::nullopt},
-    {12, "q4_K", std::nullopt},
+    {12, "q4_K", DType::kQ4_K},
     {13, "q5_K", std::nullopt},
     {14, "q6_K", DType::kQ6_K},
     {15, "q8_K", std::nullopt},

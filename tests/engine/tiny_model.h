@@ -27,11 +27,12 @@ struct TinyModel {
   std::int64_t hidden = 256, layers = 2, heads = 4, kv_heads = 2, head_dim = 64, ffn = 384,
                vocab = 331;
   std::int64_t context = 512;
-  engine::DType linear_type = engine::DType::kI2S;  // q8_0, q4_0, q6_k: random blocks, no trits
-  engine::DType table_type = engine::DType::kF16;   // of the embedding and the head
-  std::int64_t window = 16, window_period = 2;      // of gemma3
-  std::optional<bool> own_head;                     // as the architecture has it
-  bool rope_divisors = false;                       // the tensor rope_freqs.weight
+  engine::DType linear_type =
+      engine::DType::kI2S;  // q8_0, q4_0, q6_k, q4_k: random blocks, no trits
+  engine::DType table_type = engine::DType::kF16;  // of the embedding and the head
+  std::int64_t window = 16, window_period = 2;     // of gemma3
+  std::optional<bool> own_head;                    // as the architecture has it
+  bool rope_divisors = false;                      // the tensor rope_freqs.weight
   bool decoded = false;  // write what is made as blocks as the F32 it stands for
   unsigned seed = 2;
 };
@@ -138,7 +139,20 @@ class TinyModelWriter {
 
   static bool is_block(engine::DType type) {
     return type == engine::DType::kQ8_0 || type == engine::DType::kQ4_0 ||
-           type == engine::DType::kQ6_K;
+           type == engine::DType::kQ6_K || type == engine::DType::kQ4_K;
+  }
+
+  // Bytes of a block, where its binary16 scale lies, and the spread of random codes times their
+  // sub-scales.
+  struct BlockScale {
+    std::size_t size, scale_at;
+    float spread;
+  };
+  static BlockScale block_scale(engine::DType type) {
+    if (type == engine::DType::kQ8_0) return {34, 0, 74.0f};
+    if (type == engine::DType::kQ4_0) return {18, 0, 4.6f};
+    if (type == engine::DType::kQ4_K) return {144, 0, 36.0f * 4.6f};
+    return {210, 208, 18.0f * 74.0f};
   }
 
   // Random codes, which no quantiser would produce, and block scales around `scale` over their
@@ -149,11 +163,14 @@ class TinyModelWriter {
     const std::int64_t shape[] = {rows, cols};
     std::vector<std::byte> bytes(static_cast<std::size_t>(engine::tensor_bytes(type, shape)));
     for (std::byte& byte : bytes) byte = static_cast<std::byte>(random_() >> 24);
-    const std::size_t size = type == DType::kQ8_0 ? 34 : type == DType::kQ4_0 ? 18 : 210;
-    const float spread = type == DType::kQ8_0 ? 74.0f : type == DType::kQ4_0 ? 4.6f : 18.0f * 74.0f;
-    for (std::size_t at = 0; at < bytes.size(); at += size) {
-      const std::uint16_t d = kernels::f32_to_f16(scale * uniform(0.5f, 1.5f) / spread);
-      std::memcpy(bytes.data() + at + (type == DType::kQ6_K ? 208 : 0), &d, sizeof d);
+    const BlockScale block = block_scale(type);
+    for (std::size_t at = 0; at < bytes.size(); at += block.size) {
+      const float unit = scale * uniform(0.5f, 1.5f) / block.spread;
+      const std::uint16_t d = kernels::f32_to_f16(unit);
+      std::memcpy(bytes.data() + at + block.scale_at, &d, sizeof d);
+      // A minimum takes away about what codes and sub-scales have on average.
+      const std::uint16_t dmin = kernels::f32_to_f16(7.5f * unit);
+      if (type == DType::kQ4_K) std::memcpy(bytes.data() + at + 2, &dmin, sizeof dmin);
     }
     if (!model_.decoded) return add(name, type, {rows, cols}, std::move(bytes));
     std::vector<float> values(static_cast<std::size_t>(rows * cols));
