@@ -27,7 +27,7 @@ void set_graph(ModelConfig& c, Graph graph) noexcept {
   const bool bitnet = graph == Graph::kBitnet;
   const bool gemma = graph == Graph::kGemma3;
   c.activation = bitnet ? Activation::kRelu2 : gemma ? Activation::kGelu : Activation::kSilu;
-  c.sub_norms = bitnet;
+  c.sub_norms = bitnet || graph == Graph::kBitnetSilu;
   c.qkv_bias = graph == Graph::kQwen2;
   c.qk_norms = gemma;
   c.post_norms = gemma;

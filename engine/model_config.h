@@ -31,10 +31,11 @@ struct ModelConfig {
   float rms_eps = 1e-5f;
   Activation activation = Activation::kRelu2;
   RopePairs rope_pairs = RopePairs::kHalf;
-  bool sub_norms = true;      // attn_sub_norm and ffn_sub_norm
-  bool qkv_bias = false;      // added to queries, keys and values before they are rotated
-  bool qk_norms = false;      // of each head's query and key, before they are rotated
-  bool post_norms = false;    // of what a block adds to the residual stream
+  bool sub_norms = true;          // attn_sub_norm and ffn_sub_norm
+  bool qkv_bias = false;          // added to queries, keys and values before they are rotated
+  bool qk_norms = false;          // of each head's query and key, before they are rotated
+  bool post_norms = false;        // of what a block adds to the residual stream
+  bool inner_norm_names = false;  // sub-norms are called as in 1bitLLM's checkpoints
   float norm_offset = 0;      // added to the weights of all norms: Gemma's checkpoints hold w - 1
   float embedding_scale = 1;  // what embeddings are multiplied by
   double query_scalar = 0;    // scores are dot products over the root of it; 0: of head_dim
@@ -78,8 +79,9 @@ HfQuantization hf_quantization(const std::string& config_json, const std::string
 // The tensor of a GGUF that holds rope_divisors.
 inline constexpr const char* kRopeDivisors = "rope_freqs.weight";
 
-// The switches of one graph, the same for every container.
-enum class Graph : std::uint8_t { kBitnet, kLlama, kQwen2, kGemma3 };
+// The switches of one graph, the same for every container. kBitnet: Microsoft's BitNet b1.58 2B4T;
+// kBitnetSilu: 1bitLLM's reproduction, bitnet_b1_58-large and -3B.
+enum class Graph : std::uint8_t { kBitnet, kBitnetSilu, kLlama, kQwen2, kGemma3 };
 void set_graph(ModelConfig& config, Graph graph) noexcept;
 
 // Gemma 3's constants, for files that do not name them: every sixth layer sees all keys.

@@ -96,16 +96,30 @@ std::vector<float> rope_divisors(const GgufFile& file, const GgufKeys& keys,
   return divisors;
 }
 
+// Some converters call the 2B4T "bitnet" too, the name of 1bitLLM's models, whose activation is
+// another. Its vocabulary, Llama 3's, gives it away.
+void refuse_2b4t(const GgufFile& file) {
+  constexpr std::int64_t kLlama3Vocabulary = 128256;
+  if (embedding_rows(file) != kLlama3Vocabulary) return;
+  throw Error("architecture of " + file.origin() +
+              ": expected bitnet-b1.58 for a model with Llama 3's vocabulary of " +
+              std::to_string(kLlama3Vocabulary) +
+              ", got bitnet, which means SiLU where BitNet b1.58 2B4T has squared ReLU");
+}
+
 Graph graph_of(const GgufFile& file, const std::string& architecture) {
-  // "bitnet-25" is the 2B4T's first upload: the same graph. "bitnet" is another network (1bitLLM:
-  // SiLU).
+  // "bitnet-25" is the 2B4T's first upload: the same graph.
   if (architecture == "bitnet-b1.58" || architecture == "bitnet-25") return Graph::kBitnet;
+  if (architecture == "bitnet") {
+    refuse_2b4t(file);
+    return Graph::kBitnetSilu;
+  }
   if (architecture == "llama") return Graph::kLlama;
   if (architecture == "qwen2") return Graph::kQwen2;
   if (architecture == "gemma3") return Graph::kGemma3;
   throw Error("architecture of " + file.origin() +
-              ": expected bitnet-b1.58, bitnet-25, llama, qwen2 or gemma3, got '" + architecture +
-              "'");
+              ": expected bitnet-b1.58, bitnet-25, bitnet, llama, qwen2 or gemma3, got '" +
+              architecture + "'");
 }
 
 // Which layers slide: a list, a period, or, as older files have it, nothing.

@@ -126,7 +126,15 @@ Activation activation(const std::string& name, const std::string& origin) {
               ": expected \"relu2\", \"silu\" or \"gelu_pytorch_tanh\", got \"" + name + "\"");
 }
 
-Graph graph_of(const std::string& model_type, const std::string& origin) {
+// 1bitLLM's checkpoints call themselves llama, and say by these keys that their linear layers are
+// ternary.
+bool is_1bit_llm(const json& config) {
+  return config.value("model_type", json()) == "llama" && config.contains("weight_bits");
+}
+
+Graph graph_of(const json& config, const std::string& origin) {
+  const std::string model_type = text(config, "model_type", origin);
+  if (is_1bit_llm(config)) return Graph::kBitnetSilu;
   if (model_type == "bitnet") return Graph::kBitnet;
   if (model_type == "llama") return Graph::kLlama;
   if (model_type == "qwen2") return Graph::kQwen2;
@@ -192,13 +200,22 @@ void refuse_window(const json& config, const std::string& origin) {
   if (it != config.end() && *it == true) throw wrong("use_sliding_window", origin, "false", *it);
 }
 
+// Float masters, ternarised as they are used.
+HfQuantization quantization_1bit_llm(const json& config, const std::string& origin) {
+  for (const auto& [key, bits] : {std::pair("weight_bits", 1), std::pair("input_bits", 8)}) {
+    if (integer(config, key, origin) == bits) continue;
+    throw wrong(key, origin, std::to_string(bits).c_str(), config[key]);
+  }
+  return {.weights = HfQuantization::Weights::kOnline, .multiply = true};
+}
+
 }  // namespace
 
 ModelConfig config_from_json(const std::string& config_json, const std::string& origin) {
   const json config = parse_config(config_json, origin);
   ModelConfig c;
   c.architecture = text(config, "model_type", origin);
-  const Graph graph = graph_of(c.architecture, origin);
+  const Graph graph = graph_of(config, origin);
   const bool gemma = graph == Graph::kGemma3;
   set_graph(c, graph);
   c.name = text_or(config, "_name_or_path", origin, c.architecture);
@@ -217,6 +234,7 @@ ModelConfig config_from_json(const std::string& config_json, const std::string& 
   const char* act = config.contains("hidden_activation") ? "hidden_activation" : "hidden_act";
   c.activation = activation(text(config, act, origin), origin);
   c.rope_pairs = RopePairs::kHalf;
+  c.inner_norm_names = graph == Graph::kBitnetSilu;
   const auto tied = config.find("tie_word_embeddings");
   // Left out where it is what the class of the model has: true for Gemma.
   c.tied_embedding = tied != config.end() && tied->is_boolean() ? tied->get<bool>() : gemma;
@@ -235,7 +253,9 @@ ModelConfig config_from_json(const std::string& config_json, const std::string& 
 HfQuantization hf_quantization(const std::string& config_json, const std::string& origin) {
   const json config = parse_config(config_json, origin);
   const auto it = config.find("quantization_config");
-  if (it == config.end() || it->is_null()) return {};
+  if (it == config.end() || it->is_null()) {
+    return is_1bit_llm(config) ? quantization_1bit_llm(config, origin) : HfQuantization{};
+  }
   if (!it->is_object()) throw wrong("quantization_config", origin, "an object", *it);
   const std::string method = text(*it, "quant_method", origin);
   if (method != "bitnet") throw wrong("quant_method", origin, "\"bitnet\"", method);

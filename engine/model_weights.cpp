@@ -179,6 +179,15 @@ bool ModelWeights::ternary() const noexcept {
   return !layers.empty() && std::all_of(layers.begin(), layers.end(), all_ternary);
 }
 
+namespace {
+
+Container names_of(const ModelConfig& c) {
+  if (c.post_norms) return Container::kHuggingFaceGemma;
+  return c.inner_norm_names ? Container::kHuggingFace1bitLlm : Container::kHuggingFace;
+}
+
+}  // namespace
+
 ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,
                           const WeightChoices& choices, const kernels::KernelTable& table,
                           ThreadPool& pool) {
@@ -195,8 +204,7 @@ ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config
                           const WeightChoices& choices, const kernels::KernelTable& table,
                           ThreadPool& pool) {
   WeightReader reader(
-      config.post_norms ? Container::kHuggingFaceGemma : Container::kHuggingFace, file.origin(),
-      [&](const std::string& name) { return file.find(name); },
+      names_of(config), file.origin(), [&](const std::string& name) { return file.find(name); },
       hf_quantization(file.config_json(), file.origin()), config.norm_offset, table,
       choices.ternary_bits, pool);
   // A tied checkpoint may carry a copy of the embedding as its head.

@@ -40,6 +40,10 @@ const char* hugging_face_name(Container container, LayerRole role) {
   if (container == Container::kHuggingFaceGemma && role == LayerRole::kFfnNorm) {
     return "pre_feedforward_layernorm";
   }
+  if (container == Container::kHuggingFace1bitLlm) {
+    if (role == LayerRole::kAttnSubNorm) return "self_attn.inner_attn_ln";
+    if (role == LayerRole::kFfnSubNorm) return "mlp.ffn_layernorm";
+  }
   return kLayerNames[static_cast<std::size_t>(role)].hugging_face;
 }
 
@@ -55,6 +59,10 @@ std::string layer_name(Container container, std::int64_t layer, LayerRole role, 
 
 std::string tensor_name(Container container, std::int64_t layer, LayerRole role) {
   return layer_name(container, layer, role, ".weight");
+}
+
+std::string scale_name(std::int64_t layer, LayerRole role) {
+  return layer_name(Container::kGguf, layer, role, ".scale");
 }
 
 std::string bias_name(Container container, std::int64_t layer, LayerRole role) {

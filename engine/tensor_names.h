@@ -1,13 +1,14 @@
 #pragma once
 // The roles tensors play in the network, and what each container calls them. Gemma's checkpoints
-// use a name of Llama's for another norm, so they count as a container of their own.
+// use a name of Llama's for another norm, and 1bitLLM's have names of their own for sub-norms, so
+// they count as containers of their own.
 
 #include <cstdint>
 #include <string>
 
 namespace tern::engine {
 
-enum class Container : std::uint8_t { kGguf, kHuggingFace, kHuggingFaceGemma };
+enum class Container : std::uint8_t { kGguf, kHuggingFace, kHuggingFaceGemma, kHuggingFace1bitLlm };
 
 // Roles of one layer. The first seven are the matrices, in the order synthetic models number them.
 enum class LayerRole : std::uint8_t {
@@ -37,5 +38,8 @@ std::string tensor_name(Container container, ModelRole role);
 
 // "blk.3.attn_q.bias": what is added to the output of a matrix.
 std::string bias_name(Container container, std::int64_t layer, LayerRole role);
+
+// "blk.3.attn_q.scale": what the output of a matrix is multiplied by, in GGUF files of "bitnet".
+std::string scale_name(std::int64_t layer, LayerRole role);
 
 }  // namespace tern::engine

@@ -141,8 +141,8 @@ Embedding WeightReader::model_matrix(ModelRole role, std::int64_t rows, std::int
 }
 
 Embedding WeightReader::embedding(const TensorView& tensor) {
-  if (const auto type = block_type(tensor.type)) return block(tensor, *type);
-  return half(tensor);
+  if (const auto type = block_type(tensor.type)) return block(tensor, *type, 1);
+  return half(tensor, 1);
 }
 
 Linear WeightReader::layer_matrix(std::int64_t layer, LayerRole role, std::int64_t rows,
@@ -161,20 +161,30 @@ Linear WeightReader::layer_matrix(std::int64_t layer, LayerRole role, std::int64
   }
   const std::int64_t shape[] = {rows, cols};
   const TensorView& tensor = require(name, shape);
-  if (is_ternary_type(tensor.type)) return ternary(tensor);
+  const float factor = output_factor(layer, role);
+  if (is_ternary_type(tensor.type)) return ternary(tensor, factor);
   if (quantization_.weights == HfQuantization::Weights::kPacked) {
     throw Error("tensor '" + name + "' in " + origin_ +
                 ": expected packed u8 trits (quantization_mode offline), got " + describe(tensor));
   }
   if (quantization_.weights == HfQuantization::Weights::kOnline) return ternarized(tensor);
-  if (const auto type = block_type(tensor.type)) return block(tensor, *type);
-  return half(tensor);
+  if (const auto type = block_type(tensor.type)) return block(tensor, *type, factor);
+  return half(tensor, factor);
 }
 
-BlockLinear WeightReader::block(const TensorView& tensor, kernels::BlockType type) {
+float WeightReader::output_factor(std::int64_t layer, LayerRole role) {
+  const std::string name = scale_name(layer, role);
+  if (container_ != Container::kGguf || find_(name) == nullptr) return 1;
+  const float factor = vector(name, 1)[0];
+  if (factor > 0) return factor;
+  throw Error("tensor '" + name + "' in " + origin_ + ": expected a positive number, got " +
+              std::to_string(factor));
+}
+
+BlockLinear WeightReader::block(const TensorView& tensor, kernels::BlockType type, float factor) {
   const std::int64_t row_bytes = block_row_bytes(type, tensor.shape[1]);
   return BlockLinear(
-      table_, type, tensor.shape[0], tensor.shape[1], 1.0f,
+      table_, type, tensor.shape[0], tensor.shape[1], factor,
       [&](std::int64_t row, std::byte* out) {
         std::memcpy(out, tensor.bytes.data() + row * row_bytes,
                     static_cast<std::size_t>(row_bytes));
@@ -182,7 +192,7 @@ BlockLinear WeightReader::block(const TensorView& tensor, kernels::BlockType typ
       pool_, &memory_);
 }
 
-HalfLinear WeightReader::half(const TensorView& tensor) {
+HalfLinear WeightReader::half(const TensorView& tensor, float factor) {
   if (!is_plain_float(tensor.type) && !is_ternary_type(tensor.type) &&
       tensor.type != DType::kQ4_K) {
     throw Error("tensor '" + tensor.name + "' in " + origin_ +
@@ -192,7 +202,7 @@ HalfLinear WeightReader::half(const TensorView& tensor) {
   const std::int64_t row_bytes = tensor.shape[1] * half_bytes(type);
   const bool plain = is_plain_float(tensor.type);
   return HalfLinear(
-      table_, type, tensor.shape[0], tensor.shape[1], 1.0f,
+      table_, type, tensor.shape[0], tensor.shape[1], factor,
       [&](std::int64_t row, void* out) {
         if (plain) {
           std::memcpy(out, tensor.bytes.data() + row * row_bytes,
@@ -204,8 +214,8 @@ HalfLinear WeightReader::half(const TensorView& tensor) {
       pool_, &memory_);
 }
 
-TernaryLinear WeightReader::ternary(const TensorView& tensor) {
-  const float scale = ternary_scale(tensor);
+TernaryLinear WeightReader::ternary(const TensorView& tensor, float factor) {
+  const float scale = ternary_scale(tensor) * factor;
   if (!std::isfinite(scale)) {
     throw Error("scale of tensor '" + tensor.name + "' in " + origin_ +
                 ": expected a finite number, got " + std::to_string(scale));

@@ -48,12 +48,15 @@ class WeightReader {
   std::vector<float> vector(const std::string& name, std::int64_t size);
   std::vector<float> norm(const std::string& name, std::int64_t size);
   Embedding embedding(const TensorView& tensor);
-  HalfLinear half(const TensorView& tensor);
-  BlockLinear block(const TensorView& tensor, kernels::BlockType type);
-  TernaryLinear ternary(const TensorView& tensor);
+  HalfLinear half(const TensorView& tensor, float factor);
+  BlockLinear block(const TensorView& tensor, kernels::BlockType type, float factor);
+  TernaryLinear ternary(const TensorView& tensor, float factor);
   TernaryLinear hf_packed(const TensorView& tensor, std::int64_t rows);
   TernaryLinear ternarized(const TensorView& tensor);
   float hf_scale(const std::string& weight_name);
+  // What multiplies the output of a layer's matrix beside the scales of its type: 1 without the
+  // tensor for it.
+  float output_factor(std::int64_t layer, LayerRole role);
 
   Container container_;
   std::string origin_;

@@ -51,6 +51,19 @@ TEST_CASE("Qwen 2 has biases, and RoPE by halves in a GGUF too", "[model_config]
   CHECK(c.tied_embedding);
 }
 
+TEST_CASE("\"bitnet\" is 1bitLLM's network, unless it is the 2B4T", "[model_config]") {
+  const TemporaryFolder folder;
+  TinyModel model;
+  model.architecture = "bitnet";
+  const engine::ModelConfig c = read(folder, model);
+  CHECK(c.activation == engine::Activation::kSilu);
+  CHECK(c.sub_norms);
+  CHECK(c.rope_pairs == engine::RopePairs::kHalf);
+  model.hidden = model.ffn = 128;
+  model.vocab = 128256;
+  CHECK_THROWS_WITH(read(folder, model), Contains("got bitnet, which means SiLU"));
+}
+
 TEST_CASE("Gemma 3's layers slide but for each sixth, or as the file says", "[model_config]") {
   const TemporaryFolder folder;
   TinyModel model;
@@ -232,6 +245,18 @@ TEST_CASE("a Qwen 2 checkpoint with sliding windows is refused", "[model_config]
   CHECK(engine::config_from_json(qwen + R"(,"use_sliding_window":false})", "here").qkv_bias);
   CHECK_THROWS_WITH(engine::config_from_json(qwen + R"(,"use_sliding_window":true})", "here"),
                     Contains("'use_sliding_window'"));
+}
+
+TEST_CASE("1bitLLM's llama is ternary, by its bits", "[model_config]") {
+  std::string config = kConfig;
+  config.replace(config.find("bitnet"), 6, "llama");
+  config.replace(config.find("relu2"), 5, "silu");
+  CHECK_FALSE(engine::config_from_json(config + "}", "here").sub_norms);
+  config += R"(,"weight_bits":1,"input_bits":8)";
+  const engine::ModelConfig c = engine::config_from_json(config + "}", "here");
+  CHECK(c.sub_norms);
+  CHECK(c.inner_norm_names);
+  CHECK(engine::hf_quantization(config + "}", "here").weights == HfQuantization::Weights::kOnline);
 }
 
 TEST_CASE("weight_scale means opposite things in the two linear classes", "[model_config]") {

@@ -96,7 +96,11 @@ class ReferenceModel {
       const double s = 127 / largest;
       for (double& v : x) v = std::nearbyint(v * s) / s;
     }
-    return multiply(matrix(name), x);
+    Vector y = multiply(matrix(name), x);
+    const std::string scale = name.substr(0, name.rfind('.')) + ".scale";
+    if (file_.find(scale) == nullptr) return y;
+    for (double& v : y) v *= static_cast<double>(vector(scale)[0]);
+    return y;
   }
 
   Vector biased(const std::string& name, const Vector& x) const {

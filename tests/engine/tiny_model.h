@@ -22,7 +22,8 @@ namespace tern::tests {
 
 struct TinyModel {
   // Or "llama": SiLU, interleaved RoPE, no sub-norms, own head; "qwen2": the same with biases and
-  // RoPE by halves; "gemma3": GELU, norms of queries, keys and branches, sliding windows.
+  // RoPE by halves; "gemma3": GELU, norms of queries, keys and branches, sliding windows;
+  // "bitnet": SiLU, else as bitnet-b1.58.
   std::string architecture = "bitnet-b1.58";
   std::int64_t hidden = 256, layers = 2, heads = 4, kv_heads = 2, head_dim = 64, ffn = 384,
                vocab = 331;
@@ -32,8 +33,9 @@ struct TinyModel {
   engine::DType table_type = engine::DType::kF16;  // of the embedding and the head
   std::int64_t window = 16, window_period = 2;     // of gemma3
   std::optional<bool> own_head;                    // as the architecture has it
-  bool rope_divisors = false;                      // the tensor rope_freqs.weight
-  bool decoded = false;  // write what is made as blocks as the F32 it stands for
+  bool output_scales = false;  // tensors that multiply the outputs of the linear layers
+  bool rope_divisors = false;  // the tensor rope_freqs.weight
+  bool decoded = false;        // write what is made as blocks as the F32 it stands for
   unsigned seed = 2;
 };
 
@@ -247,6 +249,9 @@ class TinyModelWriter {
       linear(name(LayerRole::kGate), m.ffn, m.hidden);
       linear(name(LayerRole::kUp), m.ffn, m.hidden);
       linear(name(LayerRole::kDown), m.hidden, m.ffn);
+      for (int role = 0; m.output_scales && role < engine::kLayerMatrices; ++role) {
+        floats(engine::scale_name(layer, static_cast<LayerRole>(role)), 1, 0.5f, 2);
+      }
     }
     if (m.rope_divisors) floats(engine::kRopeDivisors, m.head_dim / 2, 1, 32);
     if (!hooks_.extra_tensor.empty()) {

@@ -96,6 +96,16 @@ TEST_CASE("Gemma 3's graph equals the formulas in binary64, windows included", "
   CHECK(worst_difference(folder / "m.gguf", false, tokens) < kTolerance);
 }
 
+TEST_CASE("1bitLLM's graph has SiLU, and scales of its own for each matrix", "[transformer]") {
+  const TemporaryFolder folder;
+  TinyModel model;
+  model.architecture = "bitnet";
+  model.output_scales = GENERATE(false, true);
+  model.linear_type = GENERATE(engine::DType::kI2S, engine::DType::kF16);
+  write_tiny(folder / "m.gguf", model);
+  CHECK(worst_difference(folder / "m.gguf", false) < kTolerance);
+}
+
 TEST_CASE("biases are added behind ternary layers too", "[transformer]") {
   const TemporaryFolder folder;
   TinyModel model;
