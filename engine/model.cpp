@@ -67,6 +67,9 @@ void add(PackedSize& size, const TensorView& t, bool ternarized) {
     case DType::kBf16:
       (ternarized ? size.ternary_weights : size.other_bytes) += t.elements() * (ternarized ? 1 : 2);
       break;
+    case DType::kQ5_0:
+      size.other_bytes += t.elements() / 32 * 34;
+      break;
     case DType::kQ8_0:
     case DType::kQ4_0:
     case DType::kQ6_K:
@@ -148,6 +151,7 @@ std::string stored_type(const TensorView* tensor) {
 
 // Behind the type in a description.
 std::string decoded_text(const std::string& type) {
+  if (type == name(DType::kQ5_0)) return " as q8_0";
   return type == name(DType::kQ4_K) ? " as f32" : "";
 }
 

@@ -29,7 +29,8 @@ enum class DType : std::uint8_t {
   kQ8_0,
   kQ4_0,
   kQ6_K,
-  kQ4_K,  // block formats
+  kQ4_K,
+  kQ5_0,  // block formats
 };
 
 std::string_view name(DType type) noexcept;  // "f32", "i2_s", …

@@ -21,7 +21,7 @@ bool is_plain_float(DType type) noexcept {
 }
 
 std::optional<kernels::BlockType> block_type(DType type) noexcept {
-  if (type == DType::kQ8_0) return kernels::BlockType::kQ8_0;
+  if (type == DType::kQ8_0 || type == DType::kQ5_0) return kernels::BlockType::kQ8_0;
   if (type == DType::kQ4_0) return kernels::BlockType::kQ4_0;
   if (type == DType::kQ6_K) return kernels::BlockType::kQ6_K;
   return std::nullopt;
@@ -186,6 +186,7 @@ BlockLinear WeightReader::block(const TensorView& tensor, kernels::BlockType typ
   return BlockLinear(
       table_, type, tensor.shape[0], tensor.shape[1], factor,
       [&](std::int64_t row, std::byte* out) {
+        if (tensor.type == DType::kQ5_0) return q5_0_as_q8_0(tensor, row, out);
         std::memcpy(out, tensor.bytes.data() + row * row_bytes,
                     static_cast<std::size_t>(row_bytes));
       },

@@ -30,7 +30,8 @@ class WeightReader {
 
   // Matrix of a layer: ternary types become TernaryLinear, block types BlockLinear, float types
   // HalfLinear. Q4_K becomes a HalfLinear too, decoded to binary32: its minima are no part of the
-  // arithmetic of kernels/block/block.h, and neither F16 nor BF16 holds its values.
+  // arithmetic of kernels/block/block.h, and neither F16 nor BF16 holds its values. Q5_0 becomes
+  // Q8_0, whose blocks hold its very integers and scales.
   Linear layer_matrix(std::int64_t layer, LayerRole role, std::int64_t rows, std::int64_t cols);
   // Embedding or output head: never ternarised (ternary types are decoded to binary32, which is
   // exact), and requantised as `head` says.

@@ -55,6 +55,8 @@ BlockLayout layout(DType type) noexcept {
       return {kSuperBlock, 210};
     case DType::kQ4_K:
       return {kSuperBlock, 144};
+    case DType::kQ5_0:
+      return {32, 22};
   }
   return {1, 1};
 }
@@ -267,6 +269,23 @@ void q4_0_block(const std::byte* block, float* out) noexcept {
   }
 }
 
+// ggml block_q5_0: d, 32 top bits, then nibbles as in block_q4_0. Value (code - 16) * d.
+std::array<std::int8_t, 32> q5_0_integers(const std::byte* block) noexcept {
+  std::array<std::int8_t, 32> integers{};
+  for (std::size_t i = 0; i < 32; ++i) {
+    const unsigned pair = u8(block[6 + i % 16]);
+    const unsigned top = u8(block[2 + i / 8]) >> (i % 8) & 1u;
+    const unsigned code = (i < 16 ? pair & 15u : pair >> 4) | top << 4;
+    integers[i] = static_cast<std::int8_t>(static_cast<int>(code) - 16);
+  }
+  return integers;
+}
+
+void q5_0_block(const std::byte* block, float* out) noexcept {
+  const float d = f16_at(block);
+  for (const std::int8_t integer : q5_0_integers(block)) *out++ = static_cast<float>(integer) * d;
+}
+
 // ggml block_q6_K: ql[128], qh[64], scales[16], d. Within each half of 128, element 32g+k has its
 // low four bits in ql[k or k+32] and its top two in qh[k]. d * scale is exact, so the product
 // rounds once.
@@ -411,6 +430,8 @@ void decode_row(const TensorView& tensor, std::int64_t row, float* out) {
       return block_row(tensor, row, cols, out, q6_k_block);
     case DType::kQ4_K:
       return block_row(tensor, row, cols, out, q4_k_block);
+    case DType::kQ5_0:
+      return block_row(tensor, row, cols, out, q5_0_block);
     case DType::kTq1_0:
     case DType::kTq2_0:
       return tq_row(tensor, row, cols, out);
@@ -418,6 +439,17 @@ void decode_row(const TensorView& tensor, std::int64_t row, float* out) {
       return i2s_row(tensor, row, cols, f32_at(i2s_scale_at(tensor)), out);
     default:
       fail(tensor, "a floating-point or quantised type", std::string(name(tensor.type)));
+  }
+}
+
+void q5_0_as_q8_0(const TensorView& tensor, std::int64_t row, std::byte* out) {
+  if (tensor.type != DType::kQ5_0) fail(tensor, "q5_0", std::string(name(tensor.type)));
+  const std::int64_t blocks = check_row(tensor, row, 1) / 32;
+  const std::byte* in = tensor.bytes.data() + row * blocks * 22;
+  for (std::int64_t b = 0; b < blocks; ++b, in += 22, out += 34) {
+    std::memcpy(out, in, 2);  // d
+    const auto integers = q5_0_integers(in);
+    std::memcpy(out + 2, integers.data(), integers.size());
   }
 }
 

@@ -43,7 +43,7 @@ inline constexpr TensorType kTensorTypes[] = {
     {1, "f16", DType::kF16},
     {2, "q4_0", DType::kQ4_0},
     {3, "q4_1", std::nullopt},
-    {6, "q5_0", std::nullopt},
+    {6, "q5_0", DType::kQ5_0},
     {7, "q5_1", std::nullopt},
     {8, "q8_0", DType::kQ8_0},
     {9, "q8_1", std::nullopt},

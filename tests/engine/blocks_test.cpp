@@ -121,6 +121,7 @@ TEST_CASE("tensor sizes follow the block layouts") {
   CHECK(bytes(DType::kQ4_0, {2, 64}) == 4 * 18);
   CHECK(bytes(DType::kQ4_0, {2, 48}) == -1);
   CHECK(bytes(DType::kQ6_K, {1, 256}) == 210);
+  CHECK(bytes(DType::kQ5_0, {2, 64}) == 4 * 22);
   CHECK(bytes(DType::kQ4_K, {2, 512}) == 4 * 144);
   CHECK(bytes(DType::kQ4_K, {2, 128}) == -1);
   constexpr std::int64_t kBig = std::int64_t{1} << 62;
@@ -172,6 +173,23 @@ TEST_CASE("q8_0 and q6_k decode by their defining formulas") {
     INFO(i);
     CHECK(q6_values[i] == 0.5f * static_cast<float>(i / 16 - 8) * static_cast<float>(q(i) - 32));
   }
+}
+
+TEST_CASE("q5_0 decodes by its defining formula, and is q8_0 in other clothes") {
+  const auto q = [](int i) { return (i * 7 + 3) % 32; };
+  std::string bytes = le(kHalfHalf) + std::string(20, '\0');
+  for (int i = 0; i < 32; ++i) {
+    bytes[2 + i / 8] |= static_cast<char>((q(i) >> 4) << (i % 8));
+    bytes[6 + i % 16] |= static_cast<char>((q(i) & 15) << (i / 16 * 4));
+  }
+  bytes += bytes;
+  const TensorView t = view(DType::kQ5_0, {2, 32}, bytes);
+  const auto got = values(t);
+  for (int i = 0; i < 64; ++i) CHECK(got[i] == 0.5f * static_cast<float>(q(i % 32) - 16));
+  std::string wider(34, '\0');
+  q5_0_as_q8_0(t, 1, reinterpret_cast<std::byte*>(wider.data()));
+  CHECK(values(view(DType::kQ8_0, {1, 32}, wider)) ==
+        std::vector<float>(got.begin() + 32, got.end()));
 }
 
 TEST_CASE("q4_k decodes by its defining formula") {

@@ -170,7 +170,7 @@ TEST_CASE("block-quantised models are the network their blocks stand for", "[mod
   using engine::DType;
   for (const Types types : {Types{DType::kQ8_0, DType::kF16}, Types{DType::kQ4_0, DType::kQ6_K},
                             Types{DType::kQ6_K, DType::kQ8_0}, Types{DType::kF16, DType::kQ6_K},
-                            Types{DType::kI2S, DType::kQ4_0}}) {
+                            Types{DType::kI2S, DType::kQ4_0}, Types{DType::kQ5_0, DType::kQ5_0}}) {
     for (const char* architecture : {"llama", "bitnet-b1.58"}) {
       INFO(name(types.linear) << " " << name(types.table) << " " << architecture);
       TinyModel tiny;

@@ -29,7 +29,7 @@ struct TinyModel {
                vocab = 331;
   std::int64_t context = 512;
   engine::DType linear_type =
-      engine::DType::kI2S;  // q8_0, q4_0, q6_k, q4_k: random blocks, no trits
+      engine::DType::kI2S;  // q8_0, q4_0, q5_0, q6_k, q4_k: random blocks, no trits
   engine::DType table_type = engine::DType::kF16;  // of the embedding and the head
   std::int64_t window = 16, window_period = 2;     // of gemma3
   std::optional<bool> own_head;                    // as the architecture has it
@@ -141,7 +141,8 @@ class TinyModelWriter {
 
   static bool is_block(engine::DType type) {
     return type == engine::DType::kQ8_0 || type == engine::DType::kQ4_0 ||
-           type == engine::DType::kQ6_K || type == engine::DType::kQ4_K;
+           type == engine::DType::kQ6_K || type == engine::DType::kQ4_K ||
+           type == engine::DType::kQ5_0;
   }
 
   // Bytes of a block, where its binary16 scale lies, and the spread of random codes times their
@@ -153,6 +154,7 @@ class TinyModelWriter {
   static BlockScale block_scale(engine::DType type) {
     if (type == engine::DType::kQ8_0) return {34, 0, 74.0f};
     if (type == engine::DType::kQ4_0) return {18, 0, 4.6f};
+    if (type == engine::DType::kQ5_0) return {22, 0, 9.2f};
     if (type == engine::DType::kQ4_K) return {144, 0, 36.0f * 4.6f};
     return {210, 208, 18.0f * 74.0f};
   }
