@@ -11,8 +11,8 @@
 #include <system_error>
 
 #include "datasets/jsonl.h"
-#include "harness/engine_model.h"
 #include "harness/error.h"
+#include "harness/prompt_tokens.h"
 
 namespace tern::harness {
 

@@ -7,8 +7,10 @@
 #include <charconv>
 #include <cmath>
 
+#include "engine/session.h"
 #include "evals/error.h"
 #include "evals/task.h"
+#include "harness/baselines.h"
 #include "harness/error.h"
 #include "harness/meter_option.h"
 #include "harness/options.h"
@@ -21,7 +23,7 @@ namespace {
 // What is read as text and checked afterwards.
 struct Raw {
   std::string tasks, limit, output = "md", cache_k = "f16", cache_v = "f16", threads,
-                            ternary_bits = "2", head = "stored";
+                            ternary_bits = "2", head = "stored", batch = "1";
   int num_fewshot = -1;
   bool print_prompts = false;
 };
@@ -36,7 +38,11 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
   app.add_option("--num-fewshot", raw.num_fewshot,
                  "Examples before each question (default: the task's own; also --num_fewshot)");
   app.add_option("--data", o.data, "Folder with gsm8k/, piqa/");
-  app.add_flag("--fp16-twin", o.fp16_twin, "Evaluate the FP16 twin of a ternary model");
+  app.add_option("--baseline", o.baseline,
+                 "A second model for the same questions: auto or f16 (the FP16 twin of a ternary "
+                 "model), bf16, q8_0, q4_0, a list of them, a model, or none")
+      ->capture_default_str();
+  app.add_flag("--fp16-twin", o.fp16_twin, "Evaluate the FP16 twin of a ternary model alone");
   app.add_option("--head", raw.head, kHeadHelp);
   app.add_flag("--greedy-head", o.model_options.greedy_head, kGreedyHeadHelp);
   app.add_flag("--skip-zeros", o.model_options.skip_zeros, kSkipZerosHelp);
@@ -58,6 +64,9 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
   o.ubatch = 512;
   app.add_option("--ubatch-size", o.ubatch, "Tokens evaluated together (also -ub)")
       ->check(CLI::PositiveNumber);
+  app.add_option("-b,--batch-size", raw.batch,
+                 "Questions asked at once, or auto: as many as memory has room for, at most " +
+                     std::to_string(kMostAutoBatch) + " (default: 1; also --batch_size)");
   app.add_option("-o,--output", raw.output, "md or json");
   app.add_flag("--log-samples", o.log_samples,
                "With -o json: every answer and its scores (also --log_samples)");
@@ -102,6 +111,18 @@ std::optional<double> parse_limit(const std::string& text) {
   return limit;
 }
 
+int parse_batch(const std::string& text) {
+  if (text == "auto") return 0;
+  int batch = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), batch);
+  if (error != std::errc() || end != text.data() + text.size() || batch < 1 ||
+      batch > engine::kMostSequences) {
+    throw Error(fmt::format("--batch_size: expected auto or a number from 1 to {}, got \"{}\"",
+                            engine::kMostSequences, text));
+  }
+  return batch;
+}
+
 EvalMode mode_of(const EvalOptions& o, bool print_prompts) {
   if (print_prompts && !o.responses.empty()) {
     throw Error("expected --print-prompts or --responses, got both");
@@ -117,6 +138,13 @@ void check_together(const EvalOptions& o) {
   if (o.mode == EvalMode::kScoreResponses && o.tasks.size() != 1) {
     throw Error(fmt::format(
         "--responses: expected one task, because the file is one task's, got {}", o.tasks.size()));
+  }
+  named_twins(o.baseline);  // throws for a list that is none
+  if (o.fp16_twin && o.baseline != "none") {
+    throw Error("expected --fp16-twin, the twin alone, or --baseline, both models, got both");
+  }
+  if (o.mode != EvalMode::kRun && o.baseline != "none") {
+    throw Error("--baseline: expected an evaluation of a model, and nothing runs here");
   }
   if (o.mode != EvalMode::kRun && o.resume) {
     throw Error("--resume: expected an evaluation of a model, and nothing runs here");
@@ -145,6 +173,7 @@ std::optional<EvalOptions> parse_eval_options(const std::vector<std::string>& ar
   }
   o.json = raw.output == "json";
   o.threads = parse_threads(raw.threads);
+  o.batch = parse_batch(raw.batch);
   o.model_options.ternary_bits = parse_ternary_bits(raw.ternary_bits);
   o.cache_k = parse_cache_type(raw.cache_k, "--cache-type-k");
   o.cache_v = parse_cache_type(raw.cache_v, "--cache-type-v");

@@ -14,6 +14,11 @@ namespace tern::harness {
 
 enum class EvalMode { kRun, kScoreResponses, kPrintPrompts };
 
+// Items asked at once where --batch_size auto finds room for the caches of so many: a micro-batch
+// of 512 tokens is then full of short questions, and the weights are read for as many texts at a
+// time.
+inline constexpr int kMostAutoBatch = 32;
+
 struct EvalOptions {
   EvalMode mode = EvalMode::kRun;
   std::vector<std::string> tasks;
@@ -24,6 +29,7 @@ struct EvalOptions {
   std::filesystem::path data;       // empty: looked for
   std::filesystem::path responses;  // kScoreResponses
   std::filesystem::path db;         // empty: the default store
+  std::string baseline = "none";    // as for `tern bench`
   bool fp16_twin = false;
   bool resume = false;
   bool json = false;
@@ -35,6 +41,7 @@ struct EvalOptions {
   int threads = 0;        // 0: physical cores
   int context = 0;        // 0: the model's, at most kDefaultEvalContext
   int ubatch = 0;
+  int batch = 1;        // items asked at once; 0: as many as the caches have room for
   std::string kernels;  // empty: the best row
   engine::ModelOptions model_options;
   kernels::CacheType cache_k = kernels::CacheType::kF16;

@@ -35,6 +35,23 @@ json task_identity(const TaskRun& run) {
           {"data", std::move(data)}};
 }
 
+json model_identity(const EvalSubject& subject) {
+  return subject.files.empty() ? json(subject.model->facts().spec) : digests(subject.files);
+}
+
+json tokenizer_identity(const EvalSubject& subject) {
+  return subject.tokenizer_files.empty() ? json("the model's own")
+                                         : digests(subject.tokenizer_files);
+}
+
+json baseline_identity(const EvalSubject& subject) {
+  return {{"subject", subject.name},
+          {"model", model_identity(subject)},
+          {"twin", subject.twin},
+          {"head", name(subject.model->facts().head)},
+          {"tokenizer", tokenizer_identity(subject)}};
+}
+
 json data_part(const evals::Task& task) {
   json list = json::array();
   for (const datasets::Provenance& file : task.data()) {
@@ -112,6 +129,9 @@ std::string differences(const json& wanted, const json& found) {
     if (found.is_object() && found.contains(key) && found.at(key) == value) continue;
     names += (names.empty() ? "" : ", ") + key;
   }
+  for (const auto& [key, value] : found.items()) {
+    if (!wanted.contains(key)) names += (names.empty() ? "" : ", ") + key;
+  }
   return names;
 }
 
@@ -134,26 +154,32 @@ void take_items(const Record& record, std::vector<TaskRun>& runs) {
 }  // namespace
 
 json identity_json(const EvalIdentity& identity, const std::vector<TaskRun>& runs) {
-  const engine::ModelFacts& facts = identity.model->facts();
+  const EvalSubject& first = identity.first();
   const BuildInfo& build = build_info();
   json tasks = json::array();
-  for (const TaskRun& run : runs) tasks.push_back(task_identity(run));
-  return {
+  for (const TaskRun& run : runs) {
+    if (run.subject == 0) tasks.push_back(task_identity(run));
+  }
+  json object = {
       {"tasks", std::move(tasks)},
       {"fewshot_seed", kFewshotSeed},
-      {"model", identity.files != nullptr ? digests(*identity.files) : json(facts.spec)},
-      {"fp16_twin", identity.fp16_twin},
-      {"head", name(facts.head)},
-      {"tokenizer",
-       identity.tokenizer != nullptr ? digests(*identity.tokenizer) : json("the model's own")},
+      {"model", model_identity(first)},
+      {"fp16_twin", first.twin},
+      {"head", name(first.model->facts().head)},
+      {"tokenizer", tokenizer_identity(first)},
       {"n_ctx", identity.context},
       {"n_ubatch", identity.ubatch},
+      {"batch_size", identity.batch > 0 ? json(identity.batch) : json("auto")},
       {"type_k", identity.type_k},
       {"type_v", identity.type_v},
       {"kernels", identity.kernels},
       {"threads", identity.threads},
       {"build", fmt::format("{} ({})", build.version, build.commit)},
   };
+  for (std::size_t i = 1; i < identity.subjects->size(); ++i) {
+    object["baselines"].push_back(baseline_identity((*identity.subjects)[i]));
+  }
+  return object;
 }
 
 Record begin_eval_record(const EvalIdentity& identity, const std::vector<TaskRun>& runs,
@@ -171,12 +197,17 @@ Record begin_eval_record(const EvalIdentity& identity, const std::vector<TaskRun
                           {"n_ubatch", identity.ubatch},
                           {"type_k", identity.type_k},
                           {"type_v", identity.type_v},
-                          {"tokenizer", identity.tokenizer_description},
+                          {"tokenizer", identity.first().tokenizer->description()},
                           {"clock", "CLOCK_MONOTONIC_RAW"},
                           {"identity", identity_json(identity, runs)}};
-  document["subjects"].push_back(
-      subject_part({identity.subject, identity.model, identity.files}, identity.fp16_twin));
-  for (const TaskRun& run : runs) document["evals"].push_back(eval_part(run, identity.subject));
+  for (const EvalSubject& subject : *identity.subjects) {
+    document["subjects"].push_back(subject_part(
+        {subject.name, subject.model.get(), subject.files.empty() ? nullptr : &subject.files},
+        subject.twin));
+  }
+  for (const TaskRun& run : runs) {
+    document["evals"].push_back(eval_part(run, identity.subjects->at(run.subject).name));
+  }
   return record;
 }
 
@@ -193,6 +224,9 @@ json to_json(const EvalItem& item) {
                       {"evaluated", item.tokens.evaluated_tokens},
                       {"reused", item.tokens.reused_tokens}};
   object["energy"] = to_json(item.energy);
+  if (item.company > 1) {
+    object["batch"] = {{"questions", item.company}, {"windows", energy::name(item.windows)}};
+  }
   object["results"] = results_json(result);
   return object;
 }
@@ -216,6 +250,10 @@ EvalItem eval_item_from_json(const json& object, const evals::Task& task) try {
   item.tokens.evaluated_tokens = tokens.at("evaluated").get<std::int64_t>();
   item.tokens.reused_tokens = tokens.at("reused").get<std::int64_t>();
   item.energy = energy_from_json(object.at("energy"));
+  if (object.contains("batch")) {
+    item.company = object.at("batch").at("questions").get<int>();
+    item.windows = energy_from_json({{"status", object.at("batch").at("windows")}}).status;
+  }
   return item;
 } catch (const json::exception& error) {
   throw Error(std::string("an evaluated item of the record cannot be read: ") + error.what());

@@ -8,6 +8,7 @@
 
 #include "datasets/manifest.h"
 #include "harness/build_info.h"
+#include "harness/report/eval_pairs_report.h"
 #include "harness/report/eval_report.h"
 
 namespace tern::harness {
@@ -74,6 +75,7 @@ json costs_json(const TaskRun& run) {
   if (!cost.why.empty()) object["why_not_metered"] = cost.why;
   object["evaluated_tokens"] = cost.tokens.evaluated_tokens;
   object["reused_tokens"] = cost.tokens.reused_tokens;
+  object["asked_at_once"] = cost.company;
   object["truncated_questions"] = cost.truncated_items;
   object["dropped_tokens"] = cost.tokens.dropped_tokens;
   json data = json::array();
@@ -161,6 +163,7 @@ json sample_json(const evals::Task& task, const EvalItem& item, const evals::Fil
   sample["prompt_tokens"] = text ? json(item.result.prompt_tokens) : json();
   sample["gen_tokens"] = text ? json(item.result.new_tokens) : json();
   sample["dropped_tokens"] = item.tokens.dropped_tokens;
+  sample["asked_at_once"] = item.company;
   return sample;
 }
 
@@ -202,7 +205,7 @@ json config_json(const EvalReport& report) {
                              ? report.answers
                              : fmt::format("model={},subject={}", report.model, report.subject)},
           {"model_num_parameters", report.parameters},
-          {"batch_size", "1"},
+          {"batch_size", std::to_string(report.batch)},
           {"batch_sizes", json::array()},
           {"device", "cpu"},
           {"use_cache", nullptr},
@@ -227,42 +230,82 @@ std::string sanitized(std::string name) {
   return out;
 }
 
-json tern_json(const EvalReport& report) {
+// What the files of lm_eval have of one model: tasks in order, keys as theirs.
+struct ModelPart {
+  json results = json::object(), group_subtasks = json::object(), configs = json::object(),
+       versions = json::object(), n_shot = json::object(), higher = json::object(),
+       n_samples = json::object(), costs = json::object();
+  double seconds = 0;
+};
+
+ModelPart model_part(const EvalReport& report, std::size_t subject) {
+  ModelPart part;
+  for (const TaskRun& run : report.runs) {
+    if (run.subject != subject) continue;
+    const std::string name(run.task->info().name);
+    part.results[name] = scores_json(run);
+    part.group_subtasks[name] = json::array();
+    part.configs[name] = task_config(*run.task);
+    part.versions[name] = static_cast<double>(run.task->info().version);
+    part.n_shot[name] = run.task->num_fewshot();
+    part.higher[name] = higher_is_better(run.task->info());
+    part.n_samples[name] = {{"original", run.task->size()}, {"effective", run.items.size()}};
+    part.costs[name] = costs_json(run);
+    part.seconds += costs(run).seconds;
+  }
+  return part;
+}
+
+json baselines_json(const EvalReport& report) {
+  json list = json::array();
+  for (std::size_t i = 0; i < report.baselines.size(); ++i) {
+    const EvalReport::Baseline& baseline = report.baselines[i];
+    ModelPart part = model_part(report, i + 1);
+    list.push_back({{"subject", baseline.name},
+                    {"model", baseline.model},
+                    {"model_num_parameters", baseline.parameters},
+                    {"results", std::move(part.results)},
+                    {"tasks", std::move(part.costs)}});
+  }
+  return list;
+}
+
+json tern_json(const EvalReport& report, json costs) {
   json object = {{"schema", "tern.record/1"},
                  {"record", report.record_id.empty() ? json() : json(report.record_id)},
                  {"subject", report.subject.empty() ? json() : json(report.subject)},
                  {"status", report.status},
                  {"reasons", report.reasons},
-                 {"tasks", json::object()}};
-  for (const TaskRun& run : report.runs) {
-    object["tasks"][std::string(run.task->info().name)] = costs_json(run);
-  }
+                 {"tasks", std::move(costs)}};
+  if (report.baselines.empty()) return object;
+  object["baselines"] = baselines_json(report);
+  object["paired"] = pairs_json(report);
   return object;
+}
+
+void add_samples(const EvalReport& report, bool asked, json& out) {
+  for (const TaskRun& run : report.runs) {
+    if (run.subject != 0) continue;
+    const std::string name(run.task->info().name);
+    out["samples"][name] = samples_json(run, asked);
+    out["task_hashes"][name] = task_hash(out["samples"][name]);
+  }
 }
 
 }  // namespace
 
 std::string eval_json(const EvalReport& report, bool samples) {
   const bool asked = !report.model.empty();
-  json out = {{"results", json::object()},          {"groups", json::object()},
-              {"group_subtasks", json::object()},   {"configs", json::object()},
-              {"versions", json::object()},         {"n-shot", json::object()},
-              {"higher_is_better", json::object()}, {"n-samples", json::object()}};
-  double seconds = 0;
-  for (const TaskRun& run : report.runs) {
-    const std::string name(run.task->info().name);
-    out["results"][name] = scores_json(run);
-    out["group_subtasks"][name] = json::array();
-    out["configs"][name] = task_config(*run.task);
-    out["versions"][name] = static_cast<double>(run.task->info().version);
-    out["n-shot"][name] = run.task->num_fewshot();
-    out["higher_is_better"][name] = higher_is_better(run.task->info());
-    out["n-samples"][name] = {{"original", run.task->size()}, {"effective", run.items.size()}};
-    seconds += costs(run).seconds;
-    if (!samples) continue;
-    out["samples"][name] = samples_json(run, asked);
-    out["task_hashes"][name] = task_hash(out["samples"][name]);
-  }
+  ModelPart part = model_part(report, 0);
+  json out = {{"results", std::move(part.results)},
+              {"groups", json::object()},
+              {"group_subtasks", std::move(part.group_subtasks)},
+              {"configs", std::move(part.configs)},
+              {"versions", std::move(part.versions)},
+              {"n-shot", std::move(part.n_shot)},
+              {"higher_is_better", std::move(part.higher)},
+              {"n-samples", std::move(part.n_samples)}};
+  if (samples) add_samples(report, asked, out);
   out["config"] = config_json(report);
   out["git_hash"] = build_info().commit;
   out["date"] = report.date_unix_s;
@@ -270,8 +313,8 @@ std::string eval_json(const EvalReport& report, bool samples) {
   out["model_source"] = asked ? "tern" : "responses";
   out["model_name"] = asked ? report.model : report.answers;
   out["model_name_sanitized"] = sanitized(asked ? report.model : report.answers);
-  out["total_evaluation_time_seconds"] = fmt::format("{}", seconds);
-  out["tern"] = tern_json(report);
+  out["total_evaluation_time_seconds"] = fmt::format("{}", part.seconds);
+  out["tern"] = tern_json(report, std::move(part.costs));
   return out.dump(2, ' ', false, json::error_handler_t::replace);
 }
 

@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "harness/report/eval_pairs_report.h"
+
 namespace tern::harness {
 
 namespace {
@@ -94,12 +96,12 @@ std::vector<Row> rows_of(const TaskRun& run) {
 }
 
 // Why J/question is n/m, once where all tasks have the same reason.
-std::string energy_notes(const std::vector<TaskRun>& runs) {
+std::string energy_notes(const std::vector<const TaskRun*>& runs) {
   std::vector<std::pair<std::string, std::string>> notes;  // reason, tasks
-  for (const TaskRun& run : runs) {
-    const EvalCosts cost = costs(run);
-    if (cost.metered > 0 || run.items.empty()) continue;
-    const std::string name(run.task->info().name);
+  for (const TaskRun* run : runs) {
+    const EvalCosts cost = costs(*run);
+    if (cost.metered > 0 || run->items.empty()) continue;
+    const std::string name(run->task->info().name);
     const auto same = std::find_if(notes.begin(), notes.end(),
                                    [&](const auto& note) { return note.first == cost.why; });
     if (same == notes.end()) {
@@ -123,6 +125,12 @@ void add_notes(const TaskRun& run, std::string& text) {
   if (cost.metered > 0 && cost.metered < static_cast<std::int64_t>(n)) {
     text += fmt::format("{}: J/question is over {} of {} questions; the others: {}\n", name,
                         cost.metered, n, cost.why);
+  }
+  if (cost.company > 1) {
+    text += fmt::format(
+        "{}: up to {} questions were asked at once; seconds and joules of one of them are its "
+        "share, by tokens evaluated, of what was measured for all\n",
+        name, cost.company);
   }
   if (cost.truncated_items > 0) {
     text += fmt::format(
@@ -160,29 +168,64 @@ EvalCosts costs(const TaskRun& run) {
     cost.tokens.truncated_prompts += item.tokens.truncated_prompts;
     cost.tokens.dropped_tokens += item.tokens.dropped_tokens;
     if (item.tokens.dropped_tokens > 0) ++cost.truncated_items;
+    cost.company = std::max(cost.company, item.company);
   }
   return cost;
 }
 
-std::string eval_markdown(const EvalReport& report) {
-  const std::string who = report.model.empty() ? fmt::format("responses ({})", report.answers)
-                                               : fmt::format("tern (model={}, subject={})",
-                                                             report.model, report.subject);
-  std::string text = fmt::format("{}, limit: {}, num_fewshot: {}, batch_size: 1\n\n", who,
-                                 text_or_none(report.limit), text_or_none(report.num_fewshot));
-  std::vector<Row> rows;
-  std::string notes = energy_notes(report.runs);
+std::vector<std::string> EvalReport::subjects() const {
+  std::vector<std::string> names = {subject};
+  for (const Baseline& baseline : baselines) names.push_back(baseline.name);
+  return names;
+}
+
+namespace {
+
+std::string head_line(const EvalReport& report, std::size_t subject) {
+  const std::string who =
+      report.model.empty()
+          ? fmt::format("responses ({})", report.answers)
+          : fmt::format("tern (model={}, subject={})",
+                        subject == 0 ? report.model : report.baselines.at(subject - 1).model,
+                        report.subjects().at(subject));
+  return fmt::format("{}, limit: {}, num_fewshot: {}, batch_size: {}\n\n", who,
+                     text_or_none(report.limit), text_or_none(report.num_fewshot), report.batch);
+}
+
+std::string subject_part(const EvalReport& report, std::size_t subject) {
+  std::vector<const TaskRun*> runs;
   for (const TaskRun& run : report.runs) {
-    if (run.items.empty()) {
-      notes += fmt::format("{}: no question was answered\n", run.task->info().name);
+    if (run.subject == subject) runs.push_back(&run);
+  }
+  std::string text = head_line(report, subject);
+  std::vector<Row> rows;
+  std::string notes = energy_notes(runs);
+  for (const TaskRun* run : runs) {
+    if (run->items.empty()) {
+      notes += fmt::format("{}: no question was answered\n", run->task->info().name);
       continue;
     }
-    for (Row& row : rows_of(run)) rows.push_back(std::move(row));
-    add_notes(run, notes);
+    for (Row& row : rows_of(*run)) rows.push_back(std::move(row));
+    add_notes(*run, notes);
   }
   if (!rows.empty()) text += table(rows);
-  for (const std::string& reason : report.reasons) notes += reason + "\n";
   return notes.empty() ? text : text + "\n" + notes;
+}
+
+}  // namespace
+
+std::string eval_markdown(const EvalReport& report) {
+  std::string text;
+  for (std::size_t subject = 0; subject <= report.baselines.size(); ++subject) {
+    text += (subject > 0 ? "\n" : "") + subject_part(report, subject);
+  }
+  const std::string pairs = pairs_markdown(report);
+  if (!pairs.empty()) text += "\n" + pairs;
+  std::string reasons;
+  for (const std::string& reason : report.reasons) reasons += reason + "\n";
+  if (reasons.empty()) return text;
+  // The last notes and the reasons are one paragraph.
+  return text + (report.baselines.empty() && !text.ends_with("|\n") ? "" : "\n") + reasons;
 }
 
 }  // namespace tern::harness

@@ -14,11 +14,20 @@
 namespace tern::harness {
 
 struct EvalReport {
+  // A model that the first one is held against.
+  struct Baseline {
+    std::string name;   // of the subject: "baseline"
+    std::string model;  // what it is made of or read from
+    std::int64_t parameters = 0;
+  };
+
   std::string model;    // as the user named it; empty: answers made elsewhere
   std::string subject;  // "ternary", "baseline", "float"; empty as above
+  std::vector<Baseline> baselines;
   std::string answers;  // where the answers came from otherwise
   std::int64_t parameters = 0;
   std::int64_t max_length = 0;
+  std::int64_t batch = 1;  // questions asked at once
   std::optional<double> limit;
   std::optional<int> num_fewshot;
   std::string record_id;  // empty: nothing was recorded
@@ -26,6 +35,9 @@ struct EvalReport {
   std::vector<std::string> reasons;
   double date_unix_s = 0;
   std::vector<TaskRun> runs;
+
+  // Names by TaskRun::subject.
+  std::vector<std::string> subjects() const;
 };
 
 // What the questions of one task took, over the items that are there.
@@ -37,6 +49,7 @@ struct EvalCosts {
   std::string why;  // of the first item without joules
   EngineModelCounts tokens;
   std::int64_t truncated_items = 0;
+  int company = 1;  // most questions asked at once
 };
 EvalCosts costs(const TaskRun& run);
 
