@@ -23,13 +23,13 @@ namespace {
 // What is read as text and checked afterwards.
 struct Raw {
   std::string tasks, limit, output = "md", cache_k = "f16", cache_v = "f16", threads,
-                            ternary_bits = "2", head = "stored", batch = "1";
+                            ternary_bits = "2", head = "stored", batch = "1", shard = "1/1";
   int num_fewshot = -1;
   bool print_prompts = false;
 };
 
 void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
-  app.add_option("--tasks", raw.tasks, "Tasks, separated by commas: gsm8k, piqa")->required();
+  app.add_option("--tasks", raw.tasks, "Tasks, separated by commas: gsm8k, piqa");
   app.add_option("-m,--model", o.model, "GGUF file, safetensors folder or synth:NAME");
   app.add_option("--tokenizer", o.tokenizer,
                  "GGUF vocabulary, tokenizer.json or tiktoken ranks, for models without one");
@@ -46,6 +46,10 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
   app.add_option("--head", raw.head, kHeadHelp);
   app.add_flag("--greedy-head", o.model_options.greedy_head, kGreedyHeadHelp);
   app.add_flag("--skip-zeros", o.model_options.skip_zeros, kSkipZerosHelp);
+  app.add_option("--shard", raw.shard,
+                 "I/N: only documents I-1, I-1+N, … of each task; --merge joins the parts");
+  app.add_option("--merge", o.merge,
+                 "Join parts of an evaluation: files of records, or ids of the store; no model");
   app.add_flag("--resume", o.resume, "Go on with the unfinished evaluation of the same kind");
   app.add_flag("--print-prompts", raw.print_prompts,
                "Print what would be asked, one JSON line per document, and run nothing");
@@ -68,8 +72,10 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
                  "Questions asked at once, or auto: as many as memory has room for, at most " +
                      std::to_string(kMostAutoBatch) + " (default: 1; also --batch_size)");
   app.add_option("-o,--output", raw.output, "md or json");
+  app.add_option("--output-path", o.output,
+                 "Folder, or FILE.json: lm_eval's results and samples files (also --output_path)");
   app.add_flag("--log-samples", o.log_samples,
-               "With -o json: every answer and its scores (also --log_samples)");
+               "Every answer and its scores, in -o json or --output_path (also --log_samples)");
   app.add_option("--db", o.db, "Store (default: $XDG_DATA_HOME/tern/tern.db)");
   app.add_option("--meter", o.meter, kMeterHelp);
   app.add_flag("--require-energy", o.require_energy, "Exit code 6 unless every joule was measured");
@@ -124,14 +130,18 @@ int parse_batch(const std::string& text) {
 }
 
 EvalMode mode_of(const EvalOptions& o, bool print_prompts) {
-  if (print_prompts && !o.responses.empty()) {
-    throw Error("expected --print-prompts or --responses, got both");
+  if (int{print_prompts} + int{!o.responses.empty()} + int{!o.merge.empty()} > 1) {
+    throw Error("expected one of --print-prompts, --responses and --merge, got several");
   }
+  if (!o.merge.empty()) return EvalMode::kMerge;
   if (print_prompts) return EvalMode::kPrintPrompts;
   return o.responses.empty() ? EvalMode::kRun : EvalMode::kScoreResponses;
 }
 
 void check_together(const EvalOptions& o) {
+  if (o.mode != EvalMode::kMerge && o.tasks.empty()) {
+    throw Error("--tasks: expected the names of tasks, got none; see --help");
+  }
   if (o.mode == EvalMode::kRun && o.model.empty()) {
     throw Error("expected a model (-m), got none; see --help");
   }
@@ -149,7 +159,18 @@ void check_together(const EvalOptions& o) {
   if (o.mode != EvalMode::kRun && o.resume) {
     throw Error("--resume: expected an evaluation of a model, and nothing runs here");
   }
-  if (o.log_samples && !o.json) throw Error("--log_samples: expected -o json, got -o md");
+  if (o.mode == EvalMode::kMerge && !(o.tasks.empty() && o.model.empty() && o.shard.whole())) {
+    throw Error("--merge: expected no --tasks, -m or --shard, which the records have, got some");
+  }
+  if (o.mode != EvalMode::kRun && !o.shard.whole()) {
+    throw Error("--shard: expected an evaluation of a model, and nothing runs here");
+  }
+  if (o.mode == EvalMode::kPrintPrompts && !o.output.empty()) {
+    throw Error("--output_path: expected scores to write, and --print-prompts has none");
+  }
+  if (o.log_samples && !o.json && o.output.empty()) {
+    throw Error("--log_samples: expected -o json or --output_path, got neither");
+  }
 }
 
 }  // namespace
@@ -160,7 +181,8 @@ std::optional<EvalOptions> parse_eval_options(const std::vector<std::string>& ar
   Raw raw;
   add_options(app, o, raw);
   if (!parse_command(app, args)) return std::nullopt;
-  o.tasks = split_tasks(raw.tasks);
+  if (!raw.tasks.empty()) o.tasks = split_tasks(raw.tasks);
+  o.shard = parse_shard(raw.shard);
   o.limit = parse_limit(raw.limit);
   if (raw.num_fewshot != -1) {
     if (raw.num_fewshot < 0) {

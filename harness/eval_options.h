@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "engine/model.h"
+#include "harness/shard.h"
 #include "kernels/attention/attention.h"
 
 namespace tern::harness {
 
-enum class EvalMode { kRun, kScoreResponses, kPrintPrompts };
+enum class EvalMode { kRun, kScoreResponses, kPrintPrompts, kMerge };
 
 // Items asked at once where --batch_size auto finds room for the caches of so many: a micro-batch
 // of 512 tokens is then full of short questions, and the weights are read for as many texts at a
@@ -28,7 +29,10 @@ struct EvalOptions {
   std::string tokenizer;            // empty: the model's own
   std::filesystem::path data;       // empty: looked for
   std::filesystem::path responses;  // kScoreResponses
+  std::vector<std::string> merge;   // kMerge: files of records, or ids
   std::filesystem::path db;         // empty: the default store
+  std::filesystem::path output;     // a folder, or FILE.json: lm_eval's files; empty: none
+  Shard shard;                      // the part of the documents that is asked for
   std::string baseline = "none";    // as for `tern bench`
   bool fp16_twin = false;
   bool resume = false;

@@ -176,6 +176,7 @@ json identity_json(const EvalIdentity& identity, const std::vector<TaskRun>& run
       {"threads", identity.threads},
       {"build", fmt::format("{} ({})", build.version, build.commit)},
   };
+  if (!identity.shard.whole()) object["shard"] = text_of(identity.shard);
   for (std::size_t i = 1; i < identity.subjects->size(); ++i) {
     object["baselines"].push_back(baseline_identity((*identity.subjects)[i]));
   }
@@ -200,6 +201,7 @@ Record begin_eval_record(const EvalIdentity& identity, const std::vector<TaskRun
                           {"tokenizer", identity.first().tokenizer->description()},
                           {"clock", "CLOCK_MONOTONIC_RAW"},
                           {"identity", identity_json(identity, runs)}};
+  if (!identity.shard.whole()) document["protocol"]["shard"] = text_of(identity.shard);
   for (const EvalSubject& subject : *identity.subjects) {
     document["subjects"].push_back(subject_part(
         {subject.name, subject.model.get(), subject.files.empty() ? nullptr : &subject.files},

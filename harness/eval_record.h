@@ -28,6 +28,7 @@ struct EvalIdentity {
   std::string kernels;
   int threads = 0;
   std::optional<double> limit;  // as given
+  Shard shard;
 
   const EvalSubject& first() const { return subjects->front(); }
 };

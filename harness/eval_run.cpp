@@ -70,7 +70,7 @@ class Loop {
       : runs_(runs), models_(models), instruments_(instruments), listener_(listener), stop_(stop) {
     for (const TaskRun& run : runs_) {
       step_.done += run.items.size();
-      step_.total += run.documents;
+      step_.total += run.asked();
     }
   }
 
@@ -112,6 +112,7 @@ class Loop {
     for (const EvalItem& item : run.items) there.insert(item.result.doc_id);
     std::vector<std::size_t> documents;
     for (std::size_t document = 0; document < run.documents; ++document) {
+      if (!run.shard.has(document)) continue;
       if (!there.contains(static_cast<std::int64_t>(document))) documents.push_back(document);
     }
     return documents;

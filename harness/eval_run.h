@@ -12,6 +12,7 @@
 
 #include "evals/task.h"
 #include "harness/batched_model.h"
+#include "harness/shard.h"
 #include "harness/study.h"
 
 namespace tern::harness {
@@ -35,14 +36,16 @@ struct EvalItem {
   }
 };
 
-// One task over its first documents.
+// One task over its first documents, or a part of them.
 struct TaskRun {
   const evals::Task* task = nullptr;
   std::size_t documents = 0;
   std::vector<EvalItem> items;  // by ascending doc_id
   std::size_t subject = 0;      // who is asked: which of the models
+  Shard shard = {};             // of the documents, those that are asked for
 
-  bool complete() const noexcept { return items.size() == documents; }
+  std::size_t asked() const noexcept { return shard.size(documents); }
+  bool complete() const noexcept { return items.size() == asked(); }
 };
 
 struct EvalStep {

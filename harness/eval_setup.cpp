@@ -1,5 +1,7 @@
 #include "harness/eval_setup.h"
 
+#include <chrono>
+
 #include "harness/error.h"
 #include "harness/eval_inputs.h"
 
@@ -24,7 +26,8 @@ std::vector<TaskRun> plan_runs(const EvalTasks& tasks, const EvalOptions& option
       runs.push_back({.task = task.get(),
                       .documents = limited(task->size(), options.limit),
                       .items = {},
-                      .subject = subject});
+                      .subject = subject,
+                      .shard = options.shard});
     }
   }
   return runs;
@@ -38,6 +41,10 @@ std::vector<std::string> data_differences(const EvalTasks& tasks) {
     }
   }
   return sentences;
+}
+
+double now_unix_s() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 bool is_synthetic(const std::string& model) noexcept { return model.starts_with("synth:"); }

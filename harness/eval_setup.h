@@ -25,6 +25,8 @@ std::vector<TaskRun> plan_runs(const EvalTasks& tasks, const EvalOptions& option
 // published ones.
 std::vector<std::string> data_differences(const EvalTasks& tasks);
 
+double now_unix_s();
+
 bool is_synthetic(const std::string& model) noexcept;
 
 // Where the model's tokenizer is read from. Throws Error where it has none and none is given.

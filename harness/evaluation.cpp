@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -39,10 +38,6 @@ void stop_on_sigint() {
   action.sa_handler = [](int) { interrupted.store(true); };
   action.sa_flags = SA_RESETHAND;
   sigaction(SIGINT, &action, nullptr);
-}
-
-double now_unix_s() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 void say(const std::string& sentence) { std::cerr << "tern eval: " << sentence << std::endl; }
@@ -84,7 +79,6 @@ class Evaluation final : EvalListener {
   void begin_report();
   void open_record();
   bool resume();
-  std::string ask();
   int finish(const std::string& failure);
   int exit_code(const std::string& failure) const;
   bool all_measured() const;
@@ -122,6 +116,7 @@ Evaluation::Evaluation(EvalOptions options)
       pool_({.threads = options_.threads}),
       subjects_(load()),
       instruments_(*meter_, pool_.thread_ids()) {
+  prepare_output(options_);
   begin_report();
   truncation_said_.resize(report_.runs.size());
 }
@@ -167,7 +162,8 @@ EvalIdentity Evaluation::identity() const {
           .type_v = name(options_.cache_v),
           .kernels = table_.name,
           .threads = pool_.threads(),
-          .limit = options_.limit};
+          .limit = options_.limit,
+          .shard = options_.shard};
 }
 
 // The record this run writes: an unfinished one with --resume, otherwise a new one.
@@ -195,7 +191,7 @@ bool Evaluation::resume() {
   std::size_t there = 0, total = 0;
   for (const TaskRun& run : report_.runs) {
     there += run.items.size();
-    total += run.documents;
+    total += run.asked();
   }
   progress_.note(fmt::format("--resume: record {} goes on; {} of {} questions are answered",
                              record_->id(), there, total));
@@ -221,6 +217,15 @@ int Evaluation::run() {
     asked.push_back(models.back().get());
   }
   for (const std::string& reason : report_.reasons) progress_.note(reason);
+  // Not all files say how to cut a text into pieces, and scores hang on it.
+  for (const EvalSubject& subject : subjects_.list) {
+    if (&subject != &subjects_.list.front() &&
+        subject.tokenizer == subjects_.list.front().tokenizer) {
+      continue;
+    }
+    progress_.note(fmt::format("tokenizer of {}: {}", subject.model->facts().spec,
+                               subject.tokenizer->description()));
+  }
   open_record();
   begin_ns_ = instruments_.monotonic_ns();
   return finish(ask_all(report_.runs, asked, instruments_, *this, &interrupted));

@@ -1,8 +1,7 @@
-// `tern eval`: accuracy with the joules of every question. Three ways in: ask a model and record
-// every item as it finishes (harness/evaluation.h), score answers made elsewhere, or print what
-// would be asked.
+// `tern eval`: accuracy with the joules of every question. Four ways in: ask a model and record
+// every item as it finishes (harness/evaluation.h), join the parts of an evaluation
+// (harness/eval_merge.h), score answers made elsewhere, or print what would be asked.
 
-#include <chrono>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "harness/command.h"
 #include "harness/error.h"
 #include "harness/eval_inputs.h"
+#include "harness/eval_merge.h"
 #include "harness/eval_options.h"
 #include "harness/eval_output.h"
 #include "harness/eval_setup.h"
@@ -21,10 +21,6 @@
 namespace tern::harness {
 
 namespace {
-
-double now_unix_s() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 int prompts_mode(const EvalOptions& options) {
   const EvalTasks tasks = load_tasks(options);
@@ -40,6 +36,7 @@ int prompts_mode(const EvalOptions& options) {
 }
 
 int responses_mode(const EvalOptions& options) {
+  prepare_output(options);
   const EvalTasks tasks = load_tasks(options);
   EvalReport report;
   report.answers = options.responses.string();
@@ -60,6 +57,8 @@ int run_mode(EvalOptions options) {
       return prompts_mode(options);
     case EvalMode::kScoreResponses:
       return responses_mode(options);
+    case EvalMode::kMerge:
+      return run_merge(options);
     case EvalMode::kRun:
       break;
   }

@@ -65,6 +65,7 @@ json task_config(const evals::Task& task) {
 json costs_json(const TaskRun& run) {
   const EvalCosts cost = costs(run);
   json object = {{"documents", run.documents}, {"answered", run.items.size()}};
+  if (!run.shard.whole()) object["shard"] = text_of(run.shard);
   object["seconds"] = cost.timed > 0 ? json(cost.seconds) : json();
   object["questions_per_s"] = cost.timed > 0 && cost.seconds > 0
                                   ? json(static_cast<double>(cost.timed) / cost.seconds)
@@ -218,18 +219,6 @@ json config_json(const EvalReport& report) {
           {"fewshot_seed", 1234}};
 }
 
-std::string sanitized(std::string name) {
-  std::string out;
-  bool replaced = false;
-  for (const char c : name) {
-    const bool bad = std::string_view("\"<>:/|\\?*[]").find(c) != std::string_view::npos;
-    if (bad && !replaced) out += "__";
-    if (!bad) out += c;
-    replaced = bad;
-  }
-  return out;
-}
-
 // What the files of lm_eval have of one model: tasks in order, keys as theirs.
 struct ModelPart {
   json results = json::object(), group_subtasks = json::object(), configs = json::object(),
@@ -283,18 +272,39 @@ json tern_json(const EvalReport& report, json costs) {
   return object;
 }
 
-void add_samples(const EvalReport& report, bool asked, json& out) {
+void add_samples(const EvalReport& report, bool hashes_only, json& out) {
   for (const TaskRun& run : report.runs) {
     if (run.subject != 0) continue;
     const std::string name(run.task->info().name);
-    out["samples"][name] = samples_json(run, asked);
-    out["task_hashes"][name] = task_hash(out["samples"][name]);
+    json samples = samples_json(run, !report.model.empty());
+    out["task_hashes"][name] = task_hash(samples);
+    if (!hashes_only) out["samples"][name] = std::move(samples);
   }
 }
 
 }  // namespace
 
-std::string eval_json(const EvalReport& report, bool samples) {
+std::string sanitized_name(const std::string& name) {
+  std::string out;
+  bool replaced = false;
+  for (const char c : name) {
+    const bool bad = std::string_view("\"<>:/|\\?*[]").find(c) != std::string_view::npos;
+    if (bad && !replaced) out += "__";
+    if (!bad) out += c;
+    replaced = bad;
+  }
+  return out;
+}
+
+std::string eval_samples(const TaskRun& run, bool asked) {
+  std::string lines;
+  for (const json& sample : samples_json(run, asked)) {
+    lines += sample.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  }
+  return lines;
+}
+
+std::string eval_json(const EvalReport& report, Samples samples) {
   const bool asked = !report.model.empty();
   ModelPart part = model_part(report, 0);
   json out = {{"results", std::move(part.results)},
@@ -305,14 +315,14 @@ std::string eval_json(const EvalReport& report, bool samples) {
               {"n-shot", std::move(part.n_shot)},
               {"higher_is_better", std::move(part.higher)},
               {"n-samples", std::move(part.n_samples)}};
-  if (samples) add_samples(report, asked, out);
+  if (samples != Samples::kNone) add_samples(report, samples == Samples::kHashes, out);
   out["config"] = config_json(report);
   out["git_hash"] = build_info().commit;
   out["date"] = report.date_unix_s;
   if (asked) out["max_length"] = report.max_length;
   out["model_source"] = asked ? "tern" : "responses";
   out["model_name"] = asked ? report.model : report.answers;
-  out["model_name_sanitized"] = sanitized(asked ? report.model : report.answers);
+  out["model_name_sanitized"] = sanitized_name(asked ? report.model : report.answers);
   out["total_evaluation_time_seconds"] = fmt::format("{}", part.seconds);
   out["tern"] = tern_json(report, std::move(part.costs));
   return out.dump(2, ' ', false, json::error_handler_t::replace);

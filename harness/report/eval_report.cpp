@@ -138,8 +138,11 @@ void add_notes(const TaskRun& run, std::string& text) {
         "from their left, as lm_eval does\n",
         name, cost.truncated_items, n, cost.tokens.dropped_tokens);
   }
-  if (n < run.documents) {
-    text += fmt::format("{}: {} of {} questions were answered\n", name, n, run.documents);
+  if (!run.shard.whole()) {
+    text += fmt::format("{}: shard {} of {} questions\n", name, text_of(run.shard), run.documents);
+  }
+  if (!run.complete()) {
+    text += fmt::format("{}: {} of {} questions were answered\n", name, n, run.asked());
   }
 }
 

@@ -54,6 +54,14 @@ struct EvalCosts {
 EvalCosts costs(const TaskRun& run);
 
 std::string eval_markdown(const EvalReport& report);
-std::string eval_json(const EvalReport& report, bool samples);
+
+// Every answer with its scores: in the results themselves, in files of their own, of which the
+// results have the hashes, or nowhere.
+enum class Samples : std::uint8_t { kNone, kHashes, kAll };
+std::string eval_json(const EvalReport& report, Samples samples);
+// One line per document and filter. asked: by us, so that the question and its costs are known.
+std::string eval_samples(const TaskRun& run, bool asked);
+// As lm_eval makes a folder's name of a model's.
+std::string sanitized_name(const std::string& name);
 
 }  // namespace tern::harness

@@ -81,7 +81,7 @@ TEST_CASE("the report has both models, their joules and their difference") {
                        Contains("|         6|          2|"));
   CHECK_THAT(text, Contains("+0.2500") && Contains("4 : 1") && Contains("0.375") &&
                        Contains("McNemar's exact test"));
-  const json document = json::parse(eval_json(report, false));
+  const json document = json::parse(eval_json(report, Samples::kNone));
   CHECK(document["results"]["counting"]["acc,none"] == 0.75);
   const json& baseline = document["tern"]["baselines"][0];
   CHECK(baseline["subject"] == "baseline");
@@ -95,7 +95,7 @@ TEST_CASE("the report has both models, their joules and their difference") {
 
   report.runs[0].items.clear();
   CHECK(paired_scores(report.runs).empty());
-  CHECK(json::parse(eval_json(report, false))["tern"]["paired"].empty());
+  CHECK(json::parse(eval_json(report, Samples::kNone))["tern"]["paired"].empty());
 }
 
 TEST_CASE("one model alone has nobody to be compared with") {
@@ -104,7 +104,7 @@ TEST_CASE("one model alone has nobody to be compared with") {
   report.baselines.clear();
   report.runs.pop_back();
   CHECK(pairs_markdown(report).empty());
-  CHECK(!json::parse(eval_json(report, false))["tern"].contains("paired"));
+  CHECK(!json::parse(eval_json(report, Samples::kNone))["tern"].contains("paired"));
 }
 
 }  // namespace

@@ -468,7 +468,7 @@ TEST_CASE("the report shows scores, joules and speed, or why not") {
   CHECK_THAT(eval_markdown(report),
              Contains("|       n/m|") && Contains("J/question not measured"));
 
-  const json document = json::parse(eval_json(report, true));
+  const json document = json::parse(eval_json(report, Samples::kAll));
   CHECK(document["results"]["counting"]["acc,none"] == 0.75);
   CHECK(document["results"]["counting"]["acc_stderr,none"] == 0.25);
   CHECK(document["tern"]["tasks"]["counting"]["joules_per_question"].is_null());
@@ -482,7 +482,7 @@ TEST_CASE("the report shows scores, joules and speed, or why not") {
   CHECK(sample["joules"].is_null());
 
   report.runs[0].items.clear();
-  const json none = json::parse(eval_json(report, false));
+  const json none = json::parse(eval_json(report, Samples::kNone));
   CHECK(none["results"]["counting"]["acc,none"] == "N/A");  // no answers are no score
 }
 
