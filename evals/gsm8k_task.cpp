@@ -10,7 +10,6 @@ namespace tern::evals {
 
 namespace {
 
-constexpr std::uint32_t kFewshotSeed = 1234;
 constexpr int kMaxNewTokens = 256;  // lm-evaluation-harness's, where a task sets none
 
 constexpr std::array<std::string_view, 2> kFilters = {"strict-match", "flexible-extract"};
@@ -52,7 +51,7 @@ class Gsm8kTask final : public Task {
       data_.push_back(std::move(train.provenance));
     }
     num_fewshot_ = checked_fewshot(options, examples_.size());
-    if (!examples_.empty()) draw_examples();
+    if (!examples_.empty()) draw_examples(options.fewshot_seed);
   }
 
   const TaskInfo& info() const noexcept override { return kGsm8kTask; }
@@ -100,8 +99,8 @@ class Gsm8kTask final : public Task {
  private:
   // One draw per document, in the order of documents, from one generator: the examples of a
   // document depend on how many came before it, which is why all are drawn at once.
-  void draw_examples() {
-    PythonRandom random(kFewshotSeed);
+  void draw_examples(std::uint32_t seed) {
+    PythonRandom random(seed);
     draws_.reserve(items_.size());
     for (std::size_t i = 0; i < items_.size(); ++i) {
       draws_.push_back(random.sample(static_cast<std::uint32_t>(examples_.size()),

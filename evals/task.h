@@ -68,10 +68,14 @@ struct Metric {
   bool higher_is_better = true;
 };
 
+// lm-evaluation-harness's seed of few-shot draws, unless it is told another one.
+inline constexpr std::uint32_t kFewshotSeed = 1234;
+
 struct TaskOptions {
   std::filesystem::path data;      // the folder that holds gsm8k/, piqa/, …
   std::optional<int> num_fewshot;  // nothing: the task's own
   bool scoring_only = false;  // answers come from elsewhere: few-shot examples need not be at hand
+  std::uint32_t fewshot_seed = kFewshotSeed;
 };
 
 class Task;

@@ -23,7 +23,7 @@ namespace {
 // What is read as text and checked afterwards.
 struct Raw {
   std::string tasks, limit, output = "md", cache_k = "f16", cache_v = "f16", threads,
-                            ternary_bits = "2", head = "stored", batch = "1", shard = "1/1";
+                            ternary_bits = "2", head = "stored", batch = "1", shard = "1/1", seed;
   int num_fewshot = -1;
   bool print_prompts = false;
 };
@@ -37,6 +37,9 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
                  "The first N documents of each task; below 1, that share of them");
   app.add_option("--num-fewshot", raw.num_fewshot,
                  "Examples before each question (default: the task's own; also --num_fewshot)");
+  app.add_option(
+      "--seed", raw.seed,
+      "Seed of the few-shot draws [1234], or four as in lm_eval, of which it is the last");
   app.add_option("--data", o.data, "Folder with gsm8k/, piqa/");
   app.add_option("--baseline", o.baseline,
                  "A second model for the same questions: auto or f16 (the FP16 twin of a ternary "
@@ -129,6 +132,26 @@ int parse_batch(const std::string& text) {
   return batch;
 }
 
+// "7" is all of them, "0,1234,1234,7" each of them, as in lm_eval.
+void parse_seeds(const std::string& text, std::array<std::uint32_t, 4>& seeds) {
+  if (text.empty()) return;
+  std::size_t count = 0;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (bool more = true; more && count < seeds.size(); ++count) {
+    const auto [behind, error] = std::from_chars(at, end, seeds[count]);
+    if (error != std::errc()) break;
+    at = behind;
+    more = at != end && *at == ',';
+    if (more) ++at;
+  }
+  if (at != end || text.back() == ',' || (count != 1 && count != seeds.size())) {
+    throw Error(fmt::format(
+        "--seed: expected one whole number, or four separated by commas, got \"{}\"", text));
+  }
+  if (count == 1) seeds.fill(seeds[0]);
+}
+
 EvalMode mode_of(const EvalOptions& o, bool print_prompts) {
   if (int{print_prompts} + int{!o.responses.empty()} + int{!o.merge.empty()} > 1) {
     throw Error("expected one of --print-prompts, --responses and --merge, got several");
@@ -183,6 +206,7 @@ std::optional<EvalOptions> parse_eval_options(const std::vector<std::string>& ar
   if (!parse_command(app, args)) return std::nullopt;
   if (!raw.tasks.empty()) o.tasks = split_tasks(raw.tasks);
   o.shard = parse_shard(raw.shard);
+  parse_seeds(raw.seed, o.seeds);
   o.limit = parse_limit(raw.limit);
   if (raw.num_fewshot != -1) {
     if (raw.num_fewshot < 0) {

@@ -2,12 +2,15 @@
 // The command line of `tern eval`: lm_eval's words for what is asked, llama-bench's for how it
 // runs. Reading it checks every value; it loads and writes nothing.
 
+#include <array>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/model.h"
+#include "evals/task.h"
 #include "harness/shard.h"
 #include "kernels/attention/attention.h"
 
@@ -50,6 +53,9 @@ struct EvalOptions {
   engine::ModelOptions model_options;
   kernels::CacheType cache_k = kernels::CacheType::kF16;
   kernels::CacheType cache_v = kernels::CacheType::kF16;
+  // Of Python's, numpy's and torch's generators, which decide nothing here, and of the few-shot
+  // draws; lm_eval's defaults.
+  std::array<std::uint32_t, 4> seeds = {0, 1234, 1234, evals::kFewshotSeed};
 };
 
 // Few models were trained further, and a cache for more would take memory that no task here needs.

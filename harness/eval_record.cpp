@@ -16,9 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-// The seed of every few-shot draw (lm-evaluation-harness's default).
-constexpr int kFewshotSeed = 1234;
-
 json digests(const std::vector<FileDigest>& files) {
   json list = json::array();
   for (const FileDigest& file : files) list.push_back(file.sha256);
@@ -162,7 +159,7 @@ json identity_json(const EvalIdentity& identity, const std::vector<TaskRun>& run
   }
   json object = {
       {"tasks", std::move(tasks)},
-      {"fewshot_seed", kFewshotSeed},
+      {"fewshot_seed", identity.fewshot_seed},
       {"model", model_identity(first)},
       {"fp16_twin", first.twin},
       {"head", name(first.model->facts().head)},

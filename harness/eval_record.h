@@ -29,6 +29,7 @@ struct EvalIdentity {
   int threads = 0;
   std::optional<double> limit;  // as given
   Shard shard;
+  std::uint32_t fewshot_seed = evals::kFewshotSeed;
 
   const EvalSubject& first() const { return subjects->front(); }
 };

@@ -141,6 +141,7 @@ void Evaluation::begin_report() {
   report_.max_length = subjects_.context;
   report_.batch = subjects_.batch;
   report_.limit = options_.limit;
+  report_.seeds = options_.seeds;
   report_.num_fewshot = options_.num_fewshot;
   report_.date_unix_s = now_unix_s();
   report_.reasons = data_differences(tasks_);
@@ -163,7 +164,8 @@ EvalIdentity Evaluation::identity() const {
           .kernels = table_.name,
           .threads = pool_.threads(),
           .limit = options_.limit,
-          .shard = options_.shard};
+          .shard = options_.shard,
+          .fewshot_seed = options_.seeds.back()};
 }
 
 // The record this run writes: an unfinished one with --resume, otherwise a new one.

@@ -41,6 +41,7 @@ int responses_mode(const EvalOptions& options) {
   EvalReport report;
   report.answers = options.responses.string();
   report.limit = options.limit;
+  report.seeds = options.seeds;
   report.num_fewshot = options.num_fewshot;
   report.reasons = data_differences(tasks);
   report.date_unix_s = now_unix_s();

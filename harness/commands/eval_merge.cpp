@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -22,7 +23,8 @@ namespace {
 using nlohmann::json;
 
 // A task as the parts asked it, with the same data.
-std::unique_ptr<evals::Task> task_of(const json& identity, const EvalOptions& options) {
+std::unique_ptr<evals::Task> task_of(const json& identity, std::uint32_t fewshot_seed,
+                                     const EvalOptions& options) {
   const evals::TaskInfo& info = evals::find_task(identity.at("task").get<std::string>());
   if (identity.at("version") != json(info.version)) {
     throw Error(fmt::format("--merge: {}: expected version {}, which this program scores, got {}",
@@ -30,7 +32,8 @@ std::unique_ptr<evals::Task> task_of(const json& identity, const EvalOptions& op
   }
   std::unique_ptr<evals::Task> task = info.make({.data = find_data(options.data, info),
                                                  .num_fewshot = identity.at("num_fewshot"),
-                                                 .scoring_only = !options.log_samples});
+                                                 .scoring_only = !options.log_samples,
+                                                 .fewshot_seed = fewshot_seed});
   for (const datasets::Provenance& file : task->data()) {
     const json asked = identity.at("data").value(file.file, json());
     if (asked == json(file.sha256)) continue;
@@ -113,10 +116,11 @@ int run_merge(const EvalOptions& options) try {
   const std::vector<Record> records = named_records(options.merge, options.db);
   MergedItems merged = merge_evaluations(records);
   EvalTasks tasks;
-  for (const json& task : merged.record.document().at("protocol").at("identity").at("tasks")) {
-    tasks.push_back(task_of(task, options));
-  }
+  const json& identity = merged.record.document().at("protocol").at("identity");
+  const auto seed = identity.at("fewshot_seed").get<std::uint32_t>();
+  for (const json& task : identity.at("tasks")) tasks.push_back(task_of(task, seed, options));
   EvalReport report = report_of(merged, tasks);
+  report.seeds.back() = seed;
   report.status = status_of(records, merged.complete);
   merged.record.finish(report.status, merged.reasons);
   const std::filesystem::path db = options.db.empty() ? RecordStore::default_path() : options.db;

@@ -213,10 +213,10 @@ json config_json(const EvalReport& report) {
           {"limit", number_or_null(report.limit)},
           {"bootstrap_iters", 100000},
           {"gen_kwargs", nullptr},
-          {"random_seed", 0},
-          {"numpy_seed", 1234},
-          {"torch_seed", 1234},
-          {"fewshot_seed", 1234}};
+          {"random_seed", report.seeds[0]},
+          {"numpy_seed", report.seeds[1]},
+          {"torch_seed", report.seeds[2]},
+          {"fewshot_seed", report.seeds[3]}};
 }
 
 // What the files of lm_eval have of one model: tasks in order, keys as theirs.

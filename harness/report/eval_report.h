@@ -3,6 +3,7 @@
 // took beside them. All figures are derived here from the items; what was not measured is n/m with
 // its reason.
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -29,6 +30,7 @@ struct EvalReport {
   std::int64_t max_length = 0;
   std::int64_t batch = 1;  // questions asked at once
   std::optional<double> limit;
+  std::array<std::uint32_t, 4> seeds = {0, 1234, 1234, evals::kFewshotSeed};  // as EvalOptions
   std::optional<int> num_fewshot;
   std::string record_id;  // empty: nothing was recorded
   std::string status = "ok";

@@ -421,6 +421,20 @@ class Prompts(Eval):
         lines = self.prompts("--tasks", "gsm8k", "--num_fewshot", "0", "--limit", "2")
         self.assertEqual(lines[1], {"doc_id": 1, "prompt": f"Question: {PROBLEMS[1][0]}\nAnswer:"})
 
+    def test_a_seed_draws_other_examples(self):
+        def prompts(*seed):
+            return [line["prompt"] for line in self.prompts("--tasks", "gsm8k", *seed)]
+
+        usual = prompts()
+        self.assertEqual(prompts("--seed", "0,1234,1234,1234"), usual)
+        self.assertEqual(prompts("--seed", "1234"), usual)
+        other = prompts("--seed", "7")
+        self.assertNotEqual(other, usual)
+        self.assertEqual(prompts("--seed", "1,2,3,7"), other)
+        for seed in ("x", "1,2", "1,2,3,4,5", "1,2,3,", "1.5"):
+            self.refused("--tasks", "gsm8k", "--data", self.data, "--print-prompts", "--seed", seed,
+                         says=["--seed", f'"{seed}"'])
+
     def test_choices_come_with_their_ids(self):
         lines = self.prompts("--tasks", "piqa", *self.model)
         self.assertEqual(len(lines), len(GOALS))
