@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "evals/rolling.h"
 #include "evals/text.h"
 #include "harness/error.h"
 #include "kernels/vector/math.h"
@@ -50,6 +51,14 @@ bool stops(const std::string& text, std::size_t from, const std::vector<std::str
   });
 }
 
+// What stands before the first token of a text, so that it can be scored.
+int prefix_token(const engine::Tokenizer& tokenizer) {
+  const int prefix = tokenizer.bos() >= 0 ? tokenizer.bos() : tokenizer.eos();
+  if (prefix >= 0) return prefix;
+  throw Error("an empty context needs a BOS or EOS token, and the tokenizer (" +
+              tokenizer.description() + ") has neither");
+}
+
 std::shared_ptr<const engine::Model> check_vocabulary(std::shared_ptr<const engine::Model> model,
                                                       const engine::Tokenizer& tokenizer) {
   if (tokenizer.vocab() == model->config().vocab) return model;
@@ -73,12 +82,7 @@ std::vector<int> encode_prompt(const engine::Tokenizer& tokenizer, std::string_v
 EncodedPair encode_pair(const engine::Tokenizer& tokenizer, const std::string& context,
                         const std::string& continuation) {
   if (context.empty()) {
-    // Something must stand before the first token that is scored.
-    const int prefix = tokenizer.bos() >= 0 ? tokenizer.bos() : tokenizer.eos();
-    if (prefix < 0) {
-      throw Error("an empty context needs a BOS or EOS token, and the tokenizer (" +
-                  tokenizer.description() + ") has neither");
-    }
+    const int prefix = prefix_token(tokenizer);
     EncodedPair pair{{prefix}, tokenizer.encode(continuation, true)};
     if (!pair.continuation.empty() && pair.continuation.front() == prefix) {
       pair.continuation.erase(pair.continuation.begin());
@@ -162,6 +166,28 @@ evals::Likelihood EngineModel::likelihood(EncodedPair pair) {
     counts_.evaluated_tokens += std::ssize(rest);
   }
   return result;
+}
+
+// lm-evaluation-harness judges the tokens of the text as it encodes any prompt: where the tokenizer
+// adds BOS, the first token judged is that BOS, behind the other one.
+evals::Likelihood EngineModel::rolling_log_likelihood(const std::string& text) {
+  const std::vector<int> tokens = encode_prompt(*tokenizer_, text);
+  evals::Likelihood sum{.greedy = true};
+  const auto part = [&](std::size_t begin, std::size_t end) {
+    return std::vector<int>(tokens.begin() + static_cast<std::ptrdiff_t>(begin),
+                            tokens.begin() + static_cast<std::ptrdiff_t>(end));
+  };
+  for (const evals::RollingWindow& window :
+       evals::rolling_windows(tokens.size(), static_cast<std::size_t>(session_.context()))) {
+    const evals::Likelihood of_window =
+        likelihood({window.predicted == 0 ? std::vector<int>{prefix_token(*tokenizer_)}
+                                          : part(window.context, window.predicted),
+                    part(window.predicted, window.end)});
+    sum.log_likelihood += of_window.log_likelihood;
+    sum.greedy = sum.greedy && of_window.greedy;
+    sum.tokens += of_window.tokens;
+  }
+  return sum;
 }
 
 evals::Generation EngineModel::generate(const std::string& prompt,

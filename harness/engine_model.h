@@ -53,6 +53,8 @@ class EngineModel final : public evals::LanguageModel {
   // Throws Error when a continuation has no tokens of its own or is longer than the context.
   std::vector<evals::Likelihood> log_likelihoods(
       const std::string& context, std::span<const std::string> continuations) override;
+  // Behind BOS, or EOS where there is none, in windows of the context's length.
+  evals::Likelihood rolling_log_likelihood(const std::string& text) override;
   evals::Generation generate(const std::string& prompt,
                              const evals::GenerationLimits& limits) override;
 

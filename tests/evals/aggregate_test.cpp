@@ -65,5 +65,25 @@ TEST_CASE("items without the filter or metric do not count") {
   for (const Score& score : aggregate(find_task("piqa"), items)) CHECK(score.value.n == 0);
 }
 
+// Expected values were printed by lm-evaluation-harness's functions for [1,0,0,1], [1,1,0] and
+// [0,0,1,0,0,1].
+TEST_CASE("a group's score is the tasks' by their sizes, its error the pooled one") {
+  const auto score = [](std::vector<double> values) {
+    return std::vector<Score>{{"acc", "none", true, mean_error(values)}};
+  };
+  const std::vector<std::vector<Score>> tasks = {score({1, 0, 0, 1}), score({1, 1, 0}),
+                                                 score({0, 0, 1, 0, 0, 1})};
+  const std::vector<Score> group = aggregate_group(tasks);
+  REQUIRE(group.size() == 1);
+  CHECK(group[0].metric == "acc");
+  CHECK(group[0].value.n == 13);
+  CHECK(group[0].value.mean == Approx(0.46153846153846156).epsilon(1e-14));
+  REQUIRE(group[0].value.standard_error.has_value());
+  CHECK(*group[0].value.standard_error == Approx(0.15191090506255).epsilon(1e-13));
+  const std::vector<std::vector<Score>> one = {score({1, 0, 0, 1}), score({1})};
+  CHECK_FALSE(aggregate_group(one)[0].value.standard_error.has_value());
+  CHECK(aggregate_group({}).empty());
+}
+
 }  // namespace
 }  // namespace tern::tests
