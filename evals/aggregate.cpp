@@ -115,4 +115,21 @@ std::vector<Score> aggregate_group(std::span<const std::vector<Score>> tasks) {
   return scores;
 }
 
+std::vector<GroupScores> complete_groups(std::span<const TaskScores> tasks) {
+  std::vector<GroupScores> complete;
+  for (const TaskGroup& group : groups()) {
+    std::vector<std::vector<Score>> members;
+    for (const TaskScores& task : tasks) {
+      if (std::find(group.tasks.begin(), group.tasks.end(), task.task) != group.tasks.end())
+        members.push_back(task.scores);
+    }
+    if (members.size() == group.tasks.size())
+      complete.push_back({&group, aggregate_group(members)});
+  }
+  std::stable_sort(complete.begin(), complete.end(), [](const auto& a, const auto& b) {
+    return a.group->tasks.size() > b.group->tasks.size();
+  });
+  return complete;
+}
+
 }  // namespace tern::evals

@@ -34,4 +34,15 @@ std::vector<Score> aggregate(const TaskInfo& task, std::span<const ItemResult> i
 // Throws Error when the tasks have not the same metrics.
 std::vector<Score> aggregate_group(std::span<const std::vector<Score>> tasks);
 
+struct TaskScores {
+  std::string task;
+  std::vector<Score> scores;
+};
+struct GroupScores {
+  const TaskGroup* group = nullptr;
+  std::vector<Score> scores;
+};
+// The scores of all groups of which every task is there, larger groups first.
+std::vector<GroupScores> complete_groups(std::span<const TaskScores> tasks);
+
 }  // namespace tern::evals

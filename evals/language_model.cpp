@@ -4,7 +4,7 @@
 
 namespace tern::evals {
 
-Likelihood LanguageModel::rolling_log_likelihood(const std::string&) {
+std::vector<Likelihood> LanguageModel::rolling_log_likelihoods(const std::string&) {
   throw Error("expected a model that can tell how likely a long text is, got one that cannot");
 }
 

@@ -35,7 +35,7 @@ struct ContextsRequest {
   std::vector<std::vector<ChatMessage>> messages = {};  // per context
 };
 
-// How likely a text is from its first token on, however long it is.
+// How likely a text is from its first token on, in windows where it is longer than the context.
 struct RollingRequest {
   std::string text;
 };

@@ -162,7 +162,7 @@ ItemResult evaluate(const Task& task, std::size_t i, LanguageModel& model,
   if (const auto* choice = std::get_if<ChoiceRequest>(&request))
     return task.score(i, model.log_likelihoods(choice->context, choice->continuations));
   if (const auto* rolling = std::get_if<RollingRequest>(&request))
-    return task.score(i, ChoiceAnswer{model.rolling_log_likelihood(rolling->text)});
+    return task.score(i, model.rolling_log_likelihoods(rolling->text));
   if (const auto* contexts = std::get_if<ContextsRequest>(&request)) {
     ChoiceAnswer answer;
     for (const std::string& context : contexts->contexts)

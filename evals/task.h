@@ -24,7 +24,7 @@
 
 namespace tern::evals {
 
-// One per continuation, or per context; of a rolling request one.
+// One per continuation, or per context; of a rolling request one per window.
 using ChoiceAnswer = std::vector<Likelihood>;
 using Answer = std::variant<ChoiceAnswer, std::string>;  // the text, cut at the first stop string
 

@@ -135,7 +135,10 @@ class RollingTask final : public DescribedTask {
   Request request(std::size_t i) const override { return RollingRequest{question(i).target}; }
 
   ItemResult score(std::size_t i, Answer answer) const override {
-    const double sum = likelihoods(i, answer, 1)[0].log_likelihood;
+    const auto* windows = std::get_if<ChoiceAnswer>(&answer);
+    if (windows == nullptr || windows->empty()) refuse(i, "a log-likelihood or several", answer);
+    double sum = 0;
+    for (const Likelihood& window : *windows) sum += window.log_likelihood;
     FilterResult result{std::string(kNoFilter), "", {}};
     for (const Metric& metric : description().metrics) {
       result.metrics.push_back({std::string(metric.name), sum,

@@ -97,6 +97,23 @@ EncodedPair encode_pair(const engine::Tokenizer& tokenizer, const std::string& c
   return pair;
 }
 
+std::vector<EncodedPair> encode_windows(const engine::Tokenizer& tokenizer, const std::string& text,
+                                        std::int64_t context) {
+  const std::vector<int> tokens = encode_prompt(tokenizer, text);
+  const auto part = [&](std::size_t begin, std::size_t end) {
+    return std::vector<int>(tokens.begin() + static_cast<std::ptrdiff_t>(begin),
+                            tokens.begin() + static_cast<std::ptrdiff_t>(end));
+  };
+  std::vector<EncodedPair> windows;
+  for (const evals::RollingWindow& window :
+       evals::rolling_windows(tokens.size(), static_cast<std::size_t>(context))) {
+    windows.push_back({window.predicted == 0 ? std::vector<int>{prefix_token(tokenizer)}
+                                             : part(window.context, window.predicted),
+                       part(window.predicted, window.end)});
+  }
+  return windows;
+}
+
 double log_probability(std::span<const float> logits, int token) noexcept {
   // exp_f64 is defined down to here; what is smaller adds nothing to a sum that is at least 1.
   constexpr double kLowest = -690;
@@ -168,26 +185,12 @@ evals::Likelihood EngineModel::likelihood(EncodedPair pair) {
   return result;
 }
 
-// lm-evaluation-harness judges the tokens of the text as it encodes any prompt: where the tokenizer
-// adds BOS, the first token judged is that BOS, behind the other one.
-evals::Likelihood EngineModel::rolling_log_likelihood(const std::string& text) {
-  const std::vector<int> tokens = encode_prompt(*tokenizer_, text);
-  evals::Likelihood sum{.greedy = true};
-  const auto part = [&](std::size_t begin, std::size_t end) {
-    return std::vector<int>(tokens.begin() + static_cast<std::ptrdiff_t>(begin),
-                            tokens.begin() + static_cast<std::ptrdiff_t>(end));
-  };
-  for (const evals::RollingWindow& window :
-       evals::rolling_windows(tokens.size(), static_cast<std::size_t>(session_.context()))) {
-    const evals::Likelihood of_window =
-        likelihood({window.predicted == 0 ? std::vector<int>{prefix_token(*tokenizer_)}
-                                          : part(window.context, window.predicted),
-                    part(window.predicted, window.end)});
-    sum.log_likelihood += of_window.log_likelihood;
-    sum.greedy = sum.greedy && of_window.greedy;
-    sum.tokens += of_window.tokens;
+std::vector<evals::Likelihood> EngineModel::rolling_log_likelihoods(const std::string& text) {
+  std::vector<evals::Likelihood> likelihoods;
+  for (EncodedPair& window : encode_windows(*tokenizer_, text, session_.context())) {
+    likelihoods.push_back(likelihood(std::move(window)));
   }
-  return sum;
+  return likelihoods;
 }
 
 evals::Generation EngineModel::generate(const std::string& prompt,

@@ -32,6 +32,13 @@ struct EncodedPair {
 EncodedPair encode_pair(const engine::Tokenizer& tokenizer, const std::string& context,
                         const std::string& continuation);
 
+// A text of any length as pairs whose continuations together are its tokens: windows of `context`
+// tokens (evals/rolling.h), the first behind BOS, or EOS where there is none. As in
+// lm-evaluation-harness the text is encoded as any prompt, so that where the tokenizer adds BOS,
+// that BOS is the first token to be judged, behind the other one.
+std::vector<EncodedPair> encode_windows(const engine::Tokenizer& tokenizer, const std::string& text,
+                                        std::int64_t context);
+
 // ln softmax(logits)[token], summed in index order.
 double log_probability(std::span<const float> logits, int token) noexcept;
 
@@ -53,8 +60,7 @@ class EngineModel final : public evals::LanguageModel {
   // Throws Error when a continuation has no tokens of its own or is longer than the context.
   std::vector<evals::Likelihood> log_likelihoods(
       const std::string& context, std::span<const std::string> continuations) override;
-  // Behind BOS, or EOS where there is none, in windows of the context's length.
-  evals::Likelihood rolling_log_likelihood(const std::string& text) override;
+  std::vector<evals::Likelihood> rolling_log_likelihoods(const std::string& text) override;
   evals::Generation generate(const std::string& prompt,
                              const evals::GenerationLimits& limits) override;
 

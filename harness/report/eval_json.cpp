@@ -22,16 +22,19 @@ json number_or_null(const std::optional<double>& value) {
   return *value;
 }
 
-json scores_json(const TaskRun& run) {
-  json object = {{"name", run.task->info().name},
-                 {"alias", run.task->info().name},
-                 {"sample_len", run.items.size()}};
+std::vector<evals::Score> scores_of(const TaskRun& run) {
   std::vector<evals::ItemResult> results;
   for (const EvalItem& item : run.items) results.push_back(item.result);
-  for (const evals::Score& score : evals::aggregate(run.task->info(), results)) {
+  return evals::aggregate(run.task->info(), results);
+}
+
+json scores_json(std::string_view name, std::size_t items,
+                 const std::vector<evals::Score>& scores) {
+  json object = {{"name", name}, {"alias", name}, {"sample_len", items}};
+  for (const evals::Score& score : scores) {
     // No question, no score: not zero.
     json& mean = object[score.metric + "," + score.filter];
-    mean = run.items.empty() ? json("N/A") : json(score.value.mean);
+    mean = items == 0 ? json("N/A") : json(score.value.mean);
     json& error = object[score.metric + "_stderr," + score.filter];
     if (score.value.standard_error.has_value()) {
       error = *score.value.standard_error;
@@ -300,6 +303,22 @@ json tern_json(const EvalReport& report) {
   return object;
 }
 
+// Groups whose tasks all were asked, among the results and by themselves, as lm_eval has them.
+void add_groups(const std::vector<TaskRun>& runs, json& out) {
+  std::vector<evals::TaskScores> tasks;
+  for (const TaskRun& run : runs) {
+    if (!run.items.empty()) tasks.push_back({std::string(run.task->info().name), scores_of(run)});
+  }
+  for (const evals::GroupScores& group : evals::complete_groups(tasks)) {
+    const evals::TaskGroup& info = *group.group;
+    const auto items = static_cast<std::size_t>(group.scores.at(0).value.n);
+    out["groups"][info.name] = scores_json(info.name, items, group.scores);
+    out["results"][info.name] = out["groups"][info.name];
+    out["group_subtasks"][info.name] = info.groups.empty() ? info.tasks : info.groups;
+    out["versions"][info.name] = static_cast<double>(info.version);
+  }
+}
+
 }  // namespace
 
 std::string eval_json(const EvalReport& report, bool samples) {
@@ -311,7 +330,7 @@ std::string eval_json(const EvalReport& report, bool samples) {
   double seconds = 0;
   for (const TaskRun& run : report.runs) {
     const std::string name(run.task->info().name);
-    out["results"][name] = scores_json(run);
+    out["results"][name] = scores_json(name, run.items.size(), scores_of(run));
     out["group_subtasks"][name] = json::array();
     out["configs"][name] = task_config(*run.task);
     out["versions"][name] = static_cast<double>(run.task->info().version);
@@ -323,6 +342,7 @@ std::string eval_json(const EvalReport& report, bool samples) {
     out["samples"][name] = samples_json(run, asked);
     out["task_hashes"][name] = task_hash(out["samples"][name]);
   }
+  add_groups(report.runs, out);
   out["config"] = config_json(report);
   out["git_hash"] = build_info().commit;
   out["date"] = report.date_unix_s;

@@ -85,5 +85,23 @@ TEST_CASE("a group's score is the tasks' by their sizes, its error the pooled on
   CHECK(aggregate_group({}).empty());
 }
 
+TEST_CASE("a group has a score when all of its tasks have one") {
+  std::vector<TaskScores> tasks;
+  for (const std::string& task : find_group("mmlu")->tasks) {
+    const bool stem = find_task(task).group == "mmlu_stem";
+    const std::vector<double> values = {stem ? 1.0 : 0.0, 0.0};
+    tasks.push_back({task, {{"acc", "none", true, mean_error(values)}}});
+  }
+  const std::vector<GroupScores> complete = complete_groups(tasks);
+  REQUIRE(complete.size() == 5);
+  CHECK(complete[0].group->name == "mmlu");
+  CHECK(complete[0].scores.at(0).value.n == 114);
+  CHECK(complete[0].scores.at(0).value.mean == Approx(19 * 0.5 / 57));
+  for (const GroupScores& group : complete)
+    if (group.group->name == "mmlu_stem") CHECK(group.scores.at(0).value.mean == 0.5);
+  tasks.pop_back();  // mmlu_world_religions, of the humanities
+  CHECK(complete_groups(tasks).size() == 3);
+}
+
 }  // namespace
 }  // namespace tern::tests

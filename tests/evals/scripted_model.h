@@ -13,7 +13,7 @@ class ScriptedModel final : public evals::LanguageModel {
  public:
   std::map<std::string, double> likelihoods;  // by continuation
   evals::Generation generation;
-  double rolling = 0;
+  std::vector<evals::Likelihood> rolling;
   std::vector<std::string> asked;  // contexts, prompts or texts
   evals::GenerationLimits limits;
 
@@ -26,9 +26,9 @@ class ScriptedModel final : public evals::LanguageModel {
     return answer;
   }
 
-  evals::Likelihood rolling_log_likelihood(const std::string& text) override {
+  std::vector<evals::Likelihood> rolling_log_likelihoods(const std::string& text) override {
     asked.push_back(text);
-    return {rolling, false, 1};
+    return rolling;
   }
 
   evals::Generation generate(const std::string& prompt,

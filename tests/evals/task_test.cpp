@@ -123,11 +123,14 @@ TEST_CASE("contexts are asked one by one, and a long text as a whole") {
   const ItemResult choice = evaluate(*find_task("winogrande").make(options), 0, model);
   CHECK(model.asked == std::vector<std::string>{"So A", "So B"});
   CHECK(choice.filters.at(0).metrics.at(0).value == 0);  // equal: the first, which is wrong
-  model.rolling = -3;
+  model.rolling = {{-2, false, 4}, {-1, false, 1}};
   const ItemResult rolling = evaluate(*find_task("wikitext").make(options), 0, model);
   CHECK(model.asked.back() == " two words ");
   CHECK(rolling.filters.at(0).metrics.at(0).value == -3);
   CHECK(rolling.filters.at(0).metrics.at(0).weight == 4);
+  CHECK_THROWS_WITH(
+      find_task("wikitext").make(options)->score(0, "text"),
+      "wikitext: expected a log-likelihood or several as the answer to document 0, got text");
   options.apply_chat_template = true;
   CHECK_THROWS_WITH(find_task("wikitext").make(options), Catch::Contains("no chat template"));
 }

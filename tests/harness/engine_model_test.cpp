@@ -83,6 +83,22 @@ TEST_CASE("a pair is split as lm-evaluation-harness splits it") {
   CHECK(pair("<bos>x", "y") == std::pair(Ids{510, 'x'}, Ids{'y'}));
 }
 
+// As lm-evaluation-harness does, BOS is judged too, behind another one; later windows begin with as
+// many tokens of the text as the context takes, and without BOS.
+TEST_CASE("a long text is judged window by window") {
+  Rig rig({.context = 8});
+  const std::vector<evals::Likelihood> windows = rig.language.rolling_log_likelihoods("cdefghijkl");
+  REQUIRE(windows.size() == 2);
+  CHECK(windows[0].tokens == 8);
+  CHECK(windows[1].tokens == 3);
+  CHECK(windows[0].log_likelihood == rig.one("", "<bos><bos>cdefghi").log_likelihood);
+  CHECK(windows[1].log_likelihood == rig.one("defghi", "jkl").log_likelihood);
+  const EncodedPair first = encode_windows(ByteTokenizer(), "cdefghijkl", 8).at(0);
+  CHECK(first.context == Ids{510});
+  CHECK(first.continuation == Ids{510, 'c', 'd', 'e', 'f', 'g', 'h', 'i'});
+  CHECK(rig.language.rolling_log_likelihoods("cdefghi").size() == 1);
+}
+
 TEST_CASE("log-probabilities are those of a softmax, whatever the spread") {
   const std::vector<float> logits = {1.5f, -2.25f, 8.0f, 7.875f, 0.0f};
   double sum = 0;
