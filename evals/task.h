@@ -77,9 +77,9 @@ struct TaskOptions {
   std::filesystem::path data;      // the folder that holds gsm8k/, piqa/, …
   std::optional<int> num_fewshot;  // nothing: the task's own
   bool scoring_only = false;  // answers come from elsewhere: few-shot examples need not be at hand
-  bool apply_chat_template = false;  // ask in a conversation: requests have messages
-  bool fewshot_as_multiturn = true;  // examples are turns of it; else all is one message
-  std::string system_instruction;    // stands before everything; may be empty
+  bool apply_chat_template = false;     // ask in a conversation: requests have messages
+  bool fewshot_as_multiturn = true;     // examples are turns of it; else all is one message
+  std::string system_instruction = {};  // stands before everything; may be empty
 };
 
 class Task;
