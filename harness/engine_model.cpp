@@ -79,10 +79,10 @@ void EngineModel::submit(std::size_t ticket, const evals::Request& request) {
   if (places() == 0) throw Error("a request: expected a free place for it, got none", 1);
   EngineModelCounts counts;
   std::variant<ChoiceWork, TextWork> work = [&]() -> std::variant<ChoiceWork, TextWork> {
-    if (const auto* choice = std::get_if<evals::ChoiceRequest>(&request)) {
-      return ChoiceWork(*tokenizer_, *choice, context_, counts);
+    if (const auto* text = std::get_if<evals::TextRequest>(&request)) {
+      return TextWork(*tokenizer_, *text, ends_, context_, counts);
     }
-    return TextWork(*tokenizer_, std::get<evals::TextRequest>(request), ends_, context_, counts);
+    return ChoiceWork(*tokenizer_, request, context_, counts);
   }();
   const auto* choice = std::get_if<ChoiceWork>(&work);
   std::vector<int> tokens =
@@ -295,12 +295,17 @@ BatchAnswer EngineModel::alone(const evals::Request& request) {
 std::vector<evals::Likelihood> EngineModel::log_likelihoods(
     const std::string& context, std::span<const std::string> continuations) {
   return std::get<evals::ChoiceAnswer>(
-      alone(evals::ChoiceRequest{context, {continuations.begin(), continuations.end()}}).answer);
+      alone(evals::ChoiceRequest{context, {continuations.begin(), continuations.end()}, {}})
+          .answer);
+}
+
+std::vector<evals::Likelihood> EngineModel::rolling_log_likelihoods(const std::string& text) {
+  return std::get<evals::ChoiceAnswer>(alone(evals::RollingRequest{text}).answer);
 }
 
 evals::Generation EngineModel::generate(const std::string& prompt,
                                         const evals::GenerationLimits& limits) {
-  BatchAnswer answer = alone(evals::TextRequest{prompt, limits});
+  BatchAnswer answer = alone(evals::TextRequest{prompt, limits, {}});
   return {.text = std::get<std::string>(std::move(answer.answer)),
           .prompt_tokens = answer.prompt_tokens,
           .new_tokens = answer.new_tokens,

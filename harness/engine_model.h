@@ -41,6 +41,7 @@ class EngineModel final : public evals::LanguageModel, public BatchedModel {
   // A request alone; nothing else may be in flight.
   std::vector<evals::Likelihood> log_likelihoods(
       const std::string& context, std::span<const std::string> continuations) override;
+  std::vector<evals::Likelihood> rolling_log_likelihoods(const std::string& text) override;
   evals::Generation generate(const std::string& prompt,
                              const evals::GenerationLimits& limits) override;
 

@@ -29,7 +29,9 @@ struct Raw {
 };
 
 void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
-  app.add_option("--tasks", raw.tasks, "Tasks, separated by commas: gsm8k, piqa");
+  app.add_option(
+      "--tasks", raw.tasks,
+      "Tasks, separated by commas: gsm8k, piqa, mmlu, …, or the .json file of a description");
   app.add_option("-m,--model", o.model, "GGUF file, safetensors folder or synth:NAME");
   app.add_option("--tokenizer", o.tokenizer,
                  "GGUF vocabulary, tokenizer.json or tiktoken ranks, for models without one");
@@ -40,7 +42,7 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
   app.add_option(
       "--seed", raw.seed,
       "Seed of the few-shot draws [1234], or four as in lm_eval, of which it is the last");
-  app.add_option("--data", o.data, "Folder with gsm8k/, piqa/");
+  app.add_option("--data", o.data, "Folder with gsm8k/, piqa/, …");
   app.add_option("--baseline", o.baseline,
                  "A second model for the same questions: auto or f16 (the FP16 twin of a ternary "
                  "model), bf16, q8_0, q4_0, a list of them, a model, or none")
@@ -87,20 +89,30 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
   app.add_flag("--progress", o.progress, "Without a terminal: one line per item");
 }
 
+void add_task(const std::string& name, std::vector<std::string>& names) {
+  try {
+    evals::find_task(name);
+  } catch (const evals::Error& error) {
+    const std::string_view what = error.what();  // "tasks: expected one of …", or of a file
+    throw Error(fmt::format("{}{}", what.starts_with("tasks:") ? "--" : "--tasks: ", what));
+  }
+  if (std::find(names.begin(), names.end(), name) != names.end()) {
+    throw Error(fmt::format("--tasks: {} is named twice", name));
+  }
+  names.push_back(name);
+}
+
+// Names of tasks and files of descriptions as they are, groups as the tasks in them.
 std::vector<std::string> split_tasks(const std::string& text) {
   std::vector<std::string> names;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string name = text.substr(begin, end - begin);
-    try {
-      evals::find_task(name);
-    } catch (const evals::Error& error) {
-      throw Error(std::string("--") + error.what());  // "tasks: expected one of …"
+    if (const evals::TaskGroup* group = evals::find_group(name)) {
+      for (const std::string& task : group->tasks) add_task(task, names);
+    } else {
+      add_task(name, names);
     }
-    if (std::find(names.begin(), names.end(), name) != names.end()) {
-      throw Error(fmt::format("--tasks: {} is named twice", name));
-    }
-    names.push_back(name);
     begin = end + 1;
   }
   return names;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/model.h"
-#include "evals/task.h"
+#include "evals/fewshot.h"
 #include "harness/shard.h"
 #include "kernels/attention/attention.h"
 
@@ -28,6 +28,9 @@ struct EvalOptions {
   std::vector<std::string> tasks;
   std::optional<double> limit;  // documents per task; below 1: that share of them
   std::optional<int> num_fewshot;
+  // Of Python's, numpy's and torch's generators, which decide nothing here, and of the few-shot
+  // draws; lm_eval's defaults.
+  std::array<std::uint32_t, 4> seeds = {0, 1234, 1234, evals::kFewshotSeed};
   std::string model;
   std::string tokenizer;            // empty: the model's own
   std::filesystem::path data;       // empty: looked for
@@ -53,9 +56,6 @@ struct EvalOptions {
   engine::ModelOptions model_options;
   kernels::CacheType cache_k = kernels::CacheType::kF16;
   kernels::CacheType cache_v = kernels::CacheType::kF16;
-  // Of Python's, numpy's and torch's generators, which decide nothing here, and of the few-shot
-  // draws; lm_eval's defaults.
-  std::array<std::uint32_t, 4> seeds = {0, 1234, 1234, evals::kFewshotSeed};
 };
 
 // Few models were trained further, and a cache for more would take memory that no task here needs.

@@ -21,7 +21,8 @@ std::map<Name, double> values_of(const EvalItem& item) {
   std::map<Name, double> values;
   for (const evals::FilterResult& filter : item.result.filters) {
     for (const evals::MetricValue& value : filter.metrics) {
-      values[{value.metric, filter.filter}] = value.value;
+      // A perplexity's part of one document is no score of it.
+      if (!value.weight.has_value()) values[{value.metric, filter.filter}] = value.value;
     }
   }
   return values;

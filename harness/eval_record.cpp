@@ -79,8 +79,9 @@ json eval_part(const TaskRun& run, const std::string& subject) {
                {"items", json::array()}};
   for (const std::string_view filter : info.filters) part["filters"].push_back(filter);
   for (const evals::Metric& metric : info.metrics) {
-    part["metrics"].push_back(
-        {{"name", metric.name}, {"higher_is_better", metric.higher_is_better}});
+    part["metrics"].push_back({{"name", metric.name},
+                               {"higher_is_better", metric.higher_is_better},
+                               {"aggregation", evals::aggregation_name(metric.aggregation)}});
   }
   return part;
 }
@@ -109,10 +110,15 @@ evals::Answer answer_from_json(const json& object) {
 json results_json(const evals::ItemResult& result) {
   json list = json::array();
   for (const evals::FilterResult& filter : result.filters) {
-    json part = {{"filter", filter.filter}};
+    json part = {{"filter", filter.filter}, {"metrics", json::object()}};
     if (std::holds_alternative<std::string>(result.answer)) part["response"] = filter.response;
     for (const evals::MetricValue& value : filter.metrics) {
-      part["metrics"][value.metric] = value.value;
+      // A sum and what it is spread over have no meaning as the score of one item.
+      if (value.weight.has_value()) {
+        part["weighted"][value.metric] = {{"sum", value.value}, {"weight", *value.weight}};
+      } else {
+        part["metrics"][value.metric] = value.value;
+      }
     }
     list.push_back(std::move(part));
   }

@@ -39,16 +39,11 @@ class OneByOne final : public BatchedModel {
     const EngineModelCounts before = counts_ != nullptr ? *counts_ : EngineModelCounts();
     BatchAnswer answer;
     answer.ticket = ticket_;
-    if (const auto* choice = std::get_if<evals::ChoiceRequest>(&request)) {
-      answer.answer = model_.log_likelihoods(choice->context, choice->continuations);
-    } else {
-      const auto& text = std::get<evals::TextRequest>(request);
-      evals::Generation generation = model_.generate(text.prompt, text.limits);
-      answer.answer = std::move(generation.text);
-      answer.prompt_tokens = generation.prompt_tokens;
-      answer.new_tokens = generation.new_tokens;
-      answer.dropped_tokens = generation.dropped_tokens;
-    }
+    evals::ModelAnswer given = evals::ask(model_, request);
+    answer.answer = std::move(given.answer);
+    answer.prompt_tokens = given.prompt_tokens;
+    answer.new_tokens = given.new_tokens;
+    answer.dropped_tokens = given.dropped_tokens;
     if (counts_ != nullptr) answer.counts = difference(*counts_, before);
     BatchAdvance advance;
     advance.evaluated.push_back({ticket_, 1});  // all of the window is its own
@@ -157,7 +152,7 @@ class Loop {
   // A document that is refused is the last one; those in flight are answered.
   void join(const TaskRun& run, std::size_t document, std::int64_t start_unix_ns) {
     try {
-      model_->submit(document, run.task->request(document));
+      model_->submit(document, evals::rendered(run.task->request(document), nullptr));
     } catch (const std::exception& error) {
       failure_ = fmt::format("{}, document {}: {}", task_, document, error.what());
       next_ = waiting_.size();

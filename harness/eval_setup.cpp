@@ -13,8 +13,8 @@ EvalTasks load_tasks(const EvalOptions& options) {
     const evals::TaskInfo& info = evals::find_task(name);
     tasks.push_back(info.make({.data = find_data(options.data, info),
                                .num_fewshot = options.num_fewshot,
-                               .scoring_only = options.mode == EvalMode::kScoreResponses,
-                               .fewshot_seed = options.seeds.back()}));
+                               .fewshot_seed = options.seeds.back(),
+                               .scoring_only = options.mode == EvalMode::kScoreResponses}));
   }
   return tasks;
 }

@@ -45,18 +45,40 @@ std::int64_t truncate_left(std::vector<int>& tokens, std::int64_t longest,
   return dropped;
 }
 
-ChoiceWork::ChoiceWork(const engine::Tokenizer& tokenizer, const evals::ChoiceRequest& request,
-                       std::int64_t context, EngineModelCounts& counts) {
-  if (request.continuations.empty()) {
-    throw Error("a choice: expected at least one continuation, got none", 1);
-  }
-  for (const std::string& continuation : request.continuations) {
-    const EncodedPair pair = encode_pair(tokenizer, request.context, continuation);
-    if (pair.continuation.empty()) {
-      throw Error("the continuation \"" + continuation +
-                      "\" has no tokens of its own behind its context, so it has no likelihood",
-                  1);
+namespace {
+
+EncodedPair pair_of(const engine::Tokenizer& tokenizer, const std::string& context,
+                    const std::string& continuation) {
+  EncodedPair pair = encode_pair(tokenizer, context, continuation);
+  if (!pair.continuation.empty()) return pair;
+  throw Error("the continuation \"" + continuation +
+                  "\" has no tokens of its own behind its context, so it has no likelihood",
+              1);
+}
+
+}  // namespace
+
+std::vector<EncodedPair> judged_pairs(const engine::Tokenizer& tokenizer,
+                                      const evals::Request& request, std::int64_t context) {
+  std::vector<EncodedPair> list;
+  if (const auto* choice = std::get_if<evals::ChoiceRequest>(&request)) {
+    for (const std::string& continuation : choice->continuations) {
+      list.push_back(pair_of(tokenizer, choice->context, continuation));
     }
+  } else if (const auto* contexts = std::get_if<evals::ContextsRequest>(&request)) {
+    for (const std::string& each : contexts->contexts) {
+      list.push_back(pair_of(tokenizer, each, contexts->continuation));
+    }
+  } else if (const auto* rolling = std::get_if<evals::RollingRequest>(&request)) {
+    list = encode_windows(tokenizer, rolling->text, context);
+  }
+  if (!list.empty()) return list;
+  throw Error("a question: expected at least one continuation, or a text with tokens, got none", 1);
+}
+
+ChoiceWork::ChoiceWork(const engine::Tokenizer& tokenizer, const evals::Request& request,
+                       std::int64_t context, EngineModelCounts& counts) {
+  for (const EncodedPair& pair : judged_pairs(tokenizer, request, context)) {
     add_path(pair, context, counts);
   }
 }
@@ -82,22 +104,21 @@ void ChoiceWork::add_path(const EncodedPair& pair, std::int64_t context,
 }
 
 // The target of a row belongs to the last path that evaluates this row.
-void ChoiceWork::add_targets(std::size_t continuation, std::size_t before,
-                             std::span<const int> tokens) {
+void ChoiceWork::add_targets(std::size_t answer, std::size_t before, std::span<const int> tokens) {
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const std::size_t row = before + i;
-    std::size_t owner = continuation;
+    std::size_t owner = paths_.size() - 1;
     while (row < paths_[owner].shared) --owner;
     std::vector<Target>& targets = paths_[owner].targets;
     const auto place =
         std::upper_bound(targets.begin(), targets.end(), row,
                          [](std::size_t r, const Target& target) { return r < target.row; });
-    targets.insert(place, {row, tokens[i], continuation});
+    targets.insert(place, {row, tokens[i], answer});
   }
 }
 
 void ChoiceWork::judge(const Target& target, double log_probability, bool best) noexcept {
-  evals::Likelihood& likelihood = answer_[target.continuation];
+  evals::Likelihood& likelihood = answer_[target.answer];
   likelihood.log_likelihood += log_probability;
   likelihood.greedy = likelihood.greedy && best;
 }
@@ -142,9 +163,7 @@ std::int64_t positions_needed(const engine::Tokenizer& tokenizer, const evals::R
   if (const auto* text = std::get_if<evals::TextRequest>(&request)) {
     most = std::ssize(encode_prompt(tokenizer, text->prompt)) + text->limits.max_tokens;
   } else {
-    const auto& choice = std::get<evals::ChoiceRequest>(request);
-    for (const std::string& continuation : choice.continuations) {
-      const EncodedPair pair = encode_pair(tokenizer, choice.context, continuation);
+    for (const EncodedPair& pair : judged_pairs(tokenizer, request, context)) {
       most = std::max(most, std::ssize(pair.context) + std::ssize(pair.continuation));
     }
   }

@@ -23,17 +23,23 @@ std::size_t common_prefix(std::span<const int> a, std::span<const int> b) noexce
 std::int64_t truncate_left(std::vector<int>& tokens, std::int64_t longest,
                            EngineModelCounts& counts);
 
-// Log-likelihoods of several continuations. Each is a path: context and continuation without its
-// last token, which is never evaluated. The logits behind the context's last token judge the first
-// token of the continuation, and so on. What a path has in common with the one before it is not
-// evaluated again, and its targets there belong to the path that does evaluate them: so a context
-// is evaluated once, and so is what two continuations begin with.
+// What a request wants judged, and behind what. Of a choice one per continuation, of contexts one
+// per context, of a text of any length one per window of at most `context` tokens. Throws Error
+// (code 1) when a continuation or a text has no tokens of its own, or there is nothing to judge.
+std::vector<EncodedPair> judged_pairs(const engine::Tokenizer& tokenizer,
+                                      const evals::Request& request, std::int64_t context);
+
+// Log-likelihoods of continuations. Each is a path: context and continuation without its last
+// token, which is never evaluated. The logits behind the context's last token judge the first token
+// of the continuation, and so on. What a path has in common with the one before it is not evaluated
+// again, and its targets there belong to the path that does evaluate them: so a context is
+// evaluated once, and so is what two continuations begin with.
 class ChoiceWork {
  public:
   struct Target {
     std::size_t row = 0;  // of its path
     int token = 0;
-    std::size_t continuation = 0;
+    std::size_t answer = 0;
   };
   struct Path {
     std::vector<int> tokens;
@@ -41,19 +47,19 @@ class ChoiceWork {
     std::vector<Target> targets;  // of the rows it evaluates, ascending
   };
 
-  // Paths of at most `context` tokens. Throws Error (code 1) when a continuation has no tokens of
-  // its own or more than that, or when there is none.
-  ChoiceWork(const engine::Tokenizer& tokenizer, const evals::ChoiceRequest& request,
+  // Paths of at most `context` tokens. Throws Error (code 1) when a continuation has more, or as
+  // judged_pairs does.
+  ChoiceWork(const engine::Tokenizer& tokenizer, const evals::Request& request,
              std::int64_t context, EngineModelCounts& counts);
 
   std::span<const Path> paths() const noexcept { return paths_; }
-  // Scores of a continuation come in the order of its tokens, as the paths and their targets do.
+  // Scores of an answer come in the order of its tokens, as the paths and their targets do.
   void judge(const Target& target, double log_probability, bool best) noexcept;
   evals::ChoiceAnswer answer() && { return std::move(answer_); }
 
  private:
   void add_path(const EncodedPair& pair, std::int64_t context, EngineModelCounts& counts);
-  void add_targets(std::size_t continuation, std::size_t before, std::span<const int> tokens);
+  void add_targets(std::size_t answer, std::size_t before, std::span<const int> tokens);
 
   std::vector<Path> paths_;
   evals::ChoiceAnswer answer_;

@@ -32,8 +32,8 @@ std::unique_ptr<evals::Task> task_of(const json& identity, std::uint32_t fewshot
   }
   std::unique_ptr<evals::Task> task = info.make({.data = find_data(options.data, info),
                                                  .num_fewshot = identity.at("num_fewshot"),
-                                                 .scoring_only = !options.log_samples,
-                                                 .fewshot_seed = fewshot_seed});
+                                                 .fewshot_seed = fewshot_seed,
+                                                 .scoring_only = !options.log_samples});
   for (const datasets::Provenance& file : task->data()) {
     const json asked = identity.at("data").value(file.file, json());
     if (asked == json(file.sha256)) continue;

@@ -95,6 +95,29 @@ std::vector<Row> rows_of(const TaskRun& run) {
   return rows;
 }
 
+// Groups of which all tasks were asked; they cost what their tasks did.
+std::vector<Row> group_rows(const std::vector<const TaskRun*>& runs) {
+  std::vector<evals::TaskScores> tasks;
+  for (const TaskRun* run : runs) {
+    if (!run->items.empty())
+      tasks.push_back({std::string(run->task->info().name), sorted_scores(*run)});
+  }
+  std::vector<Row> rows;
+  for (const evals::GroupScores& group : evals::complete_groups(tasks)) {
+    for (const evals::Score& score : group.scores) {
+      const bool first = &score == &group.scores.front();
+      const std::string error = score.value.standard_error.has_value()
+                                    ? fmt::format("{:.4f}", *score.value.standard_error)
+                                    : "   N/A";
+      rows.push_back({first ? group.group->name : "",
+                      first ? std::to_string(group.group->version) : "", score.filter, "",
+                      score.metric, score.higher_is_better ? "↑" : "↓",
+                      fmt::format("{:.4f}", score.value.mean), "±", error, "", ""});
+    }
+  }
+  return rows;
+}
+
 // Why J/question is n/m, once where all tasks have the same reason.
 std::string energy_notes(const std::vector<const TaskRun*>& runs) {
   std::vector<std::pair<std::string, std::string>> notes;  // reason, tasks
@@ -212,6 +235,9 @@ std::string subject_part(const EvalReport& report, std::size_t subject) {
     add_notes(*run, notes);
   }
   if (!rows.empty()) text += table(rows);
+  if (const std::vector<Row> groups = group_rows(runs); !groups.empty()) {
+    text += "\n" + table(groups);
+  }
   return notes.empty() ? text : text + "\n" + notes;
 }
 

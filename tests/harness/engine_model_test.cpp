@@ -90,6 +90,22 @@ TEST_CASE("a pair is split as lm-evaluation-harness splits it") {
   CHECK(pair("<bos>x", "y") == std::pair(Ids{510, 'x'}, Ids{'y'}));
 }
 
+// As lm-evaluation-harness does, BOS is judged too, behind another one; later windows begin with as
+// many tokens of the text as the context takes, and without BOS.
+TEST_CASE("a long text is judged window by window") {
+  Rig rig({.context = 8});
+  const std::vector<evals::Likelihood> windows = rig.language.rolling_log_likelihoods("cdefghijkl");
+  REQUIRE(windows.size() == 2);
+  CHECK(windows[0].tokens == 8);
+  CHECK(windows[1].tokens == 3);
+  CHECK(windows[0].log_likelihood == rig.one("", "<bos><bos>cdefghi").log_likelihood);
+  CHECK(windows[1].log_likelihood == rig.one("defghi", "jkl").log_likelihood);
+  const EncodedPair first = encode_windows(ByteTokenizer(), "cdefghijkl", 8).at(0);
+  CHECK(first.context == Ids{510});
+  CHECK(first.continuation == Ids{510, 'c', 'd', 'e', 'f', 'g', 'h', 'i'});
+  CHECK(rig.language.rolling_log_likelihoods("cdefghi").size() == 1);
+}
+
 TEST_CASE("log-probabilities are those of a softmax, whatever the spread") {
   const std::vector<float> logits = {1.5f, -2.25f, 8.0f, 7.875f, 0.0f};
   double sum = 0;
@@ -261,6 +277,58 @@ TEST_CASE("continuations are judged as if each were the only one") {
       CHECK(one.log_likelihood == all[c].log_likelihood);
       CHECK(one.greedy == all[c].greedy);
     }
+  }
+}
+
+TEST_CASE("one continuation is judged behind each context as behind it alone") {
+  Rig rig;
+  const std::vector<std::string> contexts = {"The door", "The window was", "The door was",
+                                             "The door"};
+  rig.language.submit(3, evals::ContextsRequest{contexts, " shut"});
+  const BatchAdvance advance = rig.language.advance();
+  const auto& answer = std::get<evals::ChoiceAnswer>(advance.answered.at(0).answer);
+  REQUIRE(answer.size() == contexts.size());
+  for (std::size_t i = 0; i < contexts.size(); ++i) {
+    Rig fresh;
+    CHECK(answer[i].log_likelihood == fresh.one(contexts[i], " shut").log_likelihood);
+    CHECK(answer[i].tokens == 5);
+  }
+}
+
+TEST_CASE("a text of any length is judged from its first token on, in windows") {
+  const std::string text = "It rained, and the river rose over the meadow.";
+  Ids tokens = {
+      ByteTokenizer::kBos};  // what stands before the first token judged, which is BOS too
+  for (const int id : encode_prompt(ByteTokenizer(), text)) tokens.push_back(id);
+  Rig whole;
+  engine::Session session(whole.model, whole.pool, whole.options);
+  double expected = 0;
+  session.prefill_all(tokens, [&](std::int64_t i, std::span<const float> logits) {
+    if (i + 1 == std::ssize(tokens)) return;
+    expected += log_probability(logits, tokens[static_cast<std::size_t>(i) + 1]);
+  });
+  const std::vector<evals::Likelihood> all = whole.language.rolling_log_likelihoods(text);
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].log_likelihood == expected);
+  CHECK(all[0].tokens == std::ssize(tokens) - 1);
+
+  std::vector<evals::Request> requests;
+  for (int i = 0; i < 5; ++i)
+    requests.push_back(
+        evals::RollingRequest{text + std::string(static_cast<std::size_t>(i * 9), 'x')});
+  Rig one({.context = 16}), many({.context = 16, .batch = 3});
+  const Batch alone = answer_all(one.language, requests);
+  const Batch together = answer_all(many.language, requests);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto& a = std::get<evals::ChoiceAnswer>(alone.answers[i].answer);
+    const auto& b = std::get<evals::ChoiceAnswer>(together.answers[i].answer);
+    REQUIRE(a.size() == b.size());
+    std::int64_t judged = 0;
+    for (std::size_t w = 0; w < a.size(); ++w) {
+      CHECK(a[w].log_likelihood == b[w].log_likelihood);
+      judged += b[w].tokens;
+    }
+    CHECK(judged == std::ssize(tokens) - 1 + static_cast<std::int64_t>(i) * 9);
   }
 }
 
