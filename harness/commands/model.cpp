@@ -14,11 +14,11 @@
 #include "engine/thread_pool.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "harness/command.h"
-#include "harness/engine_model.h"
 #include "harness/error.h"
 #include "harness/model_report.h"
 #include "harness/options.h"
 #include "harness/parse_command.h"
+#include "harness/prompt_tokens.h"
 #include "harness/utf8_stream.h"
 
 namespace tern::harness {
