@@ -19,13 +19,14 @@ bool is_special(const engine::Tokenizer& tokenizer, int id) {
   return tokenizer.decode({id}, true).empty() && !tokenizer.decode({id}, false).empty();
 }
 
-// What ends a text: the tokenizer's own end, the model's, and the chat end tokens of the Llama-3
-// and Qwen families where the vocabulary has them as special tokens.
+// What ends a text: the tokenizer's own end, the model's, and the chat end tokens of the Llama-3,
+// Qwen and Gemma families where the vocabulary has them as special tokens.
 std::vector<int> end_tokens(const engine::Tokenizer& tokenizer, const engine::ModelConfig& config) {
   std::vector<int> ends;
   if (tokenizer.eos() >= 0) ends.push_back(tokenizer.eos());
   if (config.eos >= 0) ends.push_back(static_cast<int>(config.eos));
-  for (const char* text : {"<|eot_id|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>"}) {
+  for (const char* text :
+       {"<|eot_id|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>", "<end_of_turn>"}) {
     const std::vector<int> ids = tokenizer.encode(text, true);
     if (ids.size() == 1 && is_special(tokenizer, ids[0])) ends.push_back(ids[0]);
   }

@@ -8,6 +8,7 @@
 #include "harness/baselines.h"
 #include "harness/contenders.h"
 #include "harness/error.h"
+#include "harness/open_tokenizer.h"
 #include "harness/request_work.h"
 
 namespace tern::harness {
@@ -26,9 +27,9 @@ struct Tokenizers {
 
 Tokenizers load_tokenizers(const EvalOptions& options) {
   Tokenizers tokenizers;
-  tokenizers.first = engine::load_tokenizer(tokenizer_source(options));
+  tokenizers.first = open_tokenizer(tokenizer_source(options));
   const bool own = by_path(options.baseline) && !is_synthetic(options.baseline);
-  tokenizers.baseline = own ? engine::load_tokenizer(options.baseline) : tokenizers.first;
+  tokenizers.baseline = own ? open_tokenizer(options.baseline) : tokenizers.first;
   return tokenizers;
 }
 

@@ -20,6 +20,7 @@
 #include "harness/evaluation.h"
 #include "harness/fetch/datasets.h"
 #include "harness/fetch/transfer_progress.h"
+#include "harness/open_tokenizer.h"
 
 namespace tern::harness {
 
@@ -29,7 +30,7 @@ int prompts_mode(const EvalOptions& options) {
   const EvalTasks tasks = load_tasks(options);
   std::unique_ptr<engine::Tokenizer> tokenizer;
   if (!options.tokenizer.empty() || !options.model.empty()) {
-    tokenizer = engine::load_tokenizer(tokenizer_source(options));
+    tokenizer = open_tokenizer(tokenizer_source(options));
   }
   for (const TaskRun& run : plan_runs(tasks, options, 1)) {
     print_prompts(std::cout, *run.task, run.documents, tokenizer.get(), tasks.size() > 1);
