@@ -561,7 +561,7 @@ class Described(Eval):
         self.assertEqual(sorted(out["group_subtasks"]["mmlu_social_sciences"]),
                          sorted(f"mmlu_{subject}" for subject in subjects))
         out = self.eval("--print-prompts", "--tasks", "mmlu_anatomy", "--num_fewshot", "1", *self.model)
-        self.assertEqual(json.loads(out)["context"],
+        self.assertEqual(json.loads(out.splitlines()[0])["context"],
                          "The following are multiple choice questions (with answers) about anatomy.\n\n"
                          + "Which?\nA. a\nB. b\nC. c\nD. d\nAnswer:" + " C\n\n"
                          + "Which?\nA. a\nB. b\nC. c\nD. d\nAnswer:")
