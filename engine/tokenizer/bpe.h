@@ -34,13 +34,12 @@ class MergeTable {
   int shift_ = 0;
 };
 
-// Merges adjacent tokens, the pair of lowest rank first and of equals the leftmost, until no two of
-// them merge.
-class PairMerger {
+class BytePairEncoder {
  public:
-  explicit PairMerger(const std::vector<Merge>& merges) : merges_(merges) {}
+  // Keeps references into `vocabulary`, which must outlive it.
+  explicit BytePairEncoder(const Vocabulary& vocabulary);
 
-  // What merging works on, kept between texts so that they do not allocate.
+  // What merging works on, kept between pieces so that they do not allocate.
   struct Scratch {
     struct Symbol {
       int token;  // -1: merged into its left neighbour
@@ -50,33 +49,19 @@ class PairMerger {
       std::uint32_t rank, at;
       int left, right;
     };
-    std::vector<int> tokens;
     std::vector<Symbol> symbols;
     std::vector<Candidate> heap;
   };
 
-  // Appends what becomes of scratch.tokens (ids from 0), in n log n.
-  void merge(std::vector<int>& ids, Scratch& scratch) const;
+  // Appends the ids of `piece`, in n log n of its bytes. Throws Error when the vocabulary lacks a
+  // byte.
+  void encode(std::string_view piece, std::vector<int>& ids, Scratch& scratch) const;
 
  private:
   void push(Scratch& scratch, std::uint32_t at) const;
   void merge_all(Scratch& scratch) const;
 
   MergeTable merges_;
-};
-
-class BytePairEncoder {
- public:
-  using Scratch = PairMerger::Scratch;
-
-  // Keeps references into `vocabulary`, which must outlive it.
-  explicit BytePairEncoder(const Vocabulary& vocabulary);
-
-  // Appends the ids of `piece`. Throws Error when the vocabulary lacks a byte.
-  void encode(std::string_view piece, std::vector<int>& ids, Scratch& scratch) const;
-
- private:
-  PairMerger merger_;
   std::array<int, 256> byte_token_{};  // -1: none
   std::unordered_map<std::string_view, int> whole_;
 };
