@@ -31,15 +31,21 @@ std::string JsonlPlace::text() const {
   return std::string(file) + ", line " + std::to_string(line);
 }
 
-void parse_jsonl(std::string_view text, std::string_view file, const JsonlVisitor& visit) {
+void each_line(std::string_view text, std::string_view file, const LineVisitor& visit) {
   JsonlPlace place{file, 0};
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     ++place.line;
-    if (!blank(line)) visit(place, parse_line(line, place));
+    if (!blank(line)) visit(place, line);
   }
+}
+
+void parse_jsonl(std::string_view text, std::string_view file, const JsonlVisitor& visit) {
+  each_line(text, file, [&](const JsonlPlace& place, std::string_view line) {
+    visit(place, parse_line(line, place));
+  });
 }
 
 void read_jsonl(const std::filesystem::path& path, const JsonlVisitor& visit) {

@@ -17,6 +17,12 @@ struct JsonlPlace {
   std::string text() const;
 };
 
+using LineVisitor = std::function<void(const JsonlPlace&, std::string_view)>;
+
+// Calls `visit` with every line of `text` in order, without its end. Lines of white space alone are
+// skipped.
+void each_line(std::string_view text, std::string_view file, const LineVisitor& visit);
+
 using JsonlVisitor = std::function<void(const JsonlPlace&, const nlohmann::json&)>;
 
 // Calls `visit` with every line of `text` in order. Lines of white space alone are skipped. Throws

@@ -55,7 +55,12 @@ std::string url_of(const PublishedFile& file) {
 
 std::string Provenance::difference() const {
   if (as_published()) return "";
-  if (published == nullptr) return file + " is not a file this version knows";
+  if (published == nullptr) {
+    return file +
+           ": no sha256 of it is known here, so nothing says whether it is the published file; "
+           "got " +
+           sha256 + " (" + std::to_string(rows) + " rows)";
+  }
   return file + " is not the published file: expected sha256 " + std::string(published->sha256) +
          " (" + std::to_string(published->rows) + " rows), got " + sha256 + " (" +
          std::to_string(rows) + " rows); scores do not compare with those of others";

@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "kernels/vector/math.h"
+
 namespace tern::engine {
 
 int argmax(std::span<const float> logits) noexcept {
@@ -10,6 +12,21 @@ int argmax(std::span<const float> logits) noexcept {
     if (logits[i] > logits[best]) best = i;
   }
   return static_cast<int>(best);
+}
+
+Softmax softmax(std::span<const float> logits) noexcept {
+  // exp_f64 is defined down to here; what is smaller adds nothing to a sum that is at least 1.
+  constexpr double kLowest = -690;
+  Softmax result;
+  result.best = argmax(logits);
+  result.top = logits[static_cast<std::size_t>(result.best)];
+  double sum = 0;
+  for (const float logit : logits) {
+    const double shifted = double{logit} - result.top;
+    if (shifted > kLowest) sum += kernels::exp_f64(shifted);
+  }
+  result.log_sum = kernels::log_f64(sum);
+  return result;
 }
 
 // FNV-1a, 64 bit: offset basis and prime from the authors' reference

@@ -67,6 +67,9 @@ void add(PackedSize& size, const TensorView& t, bool ternarized) {
     case DType::kBf16:
       (ternarized ? size.ternary_weights : size.other_bytes) += t.elements() * (ternarized ? 1 : 2);
       break;
+    case DType::kQ5_0:
+      size.other_bytes += t.elements() / 32 * 34;
+      break;
     case DType::kQ8_0:
     case DType::kQ4_0:
     case DType::kQ6_K:
@@ -128,9 +131,9 @@ std::string head_name(Container container, const ModelConfig& c) {
 }
 
 std::int64_t count_parameters(const ModelConfig& c, bool tied) {
-  const std::int64_t layer = 2 * c.hidden * c.q_dim() + 2 * c.hidden * c.kv_dim() +
-                             3 * c.hidden * c.ffn + 2 * c.hidden +
-                             (c.sub_norms ? c.q_dim() + c.ffn : 0);
+  const std::int64_t layer =
+      2 * c.hidden * c.q_dim() + 2 * c.hidden * c.kv_dim() + 3 * c.hidden * c.ffn + 2 * c.hidden +
+      (c.sub_norms ? c.q_dim() + c.ffn : 0) + (c.qkv_bias ? c.q_dim() + 2 * c.kv_dim() : 0);
   return c.layers * layer + c.vocab * c.hidden * (tied ? 1 : 2) + c.hidden;
 }
 
@@ -144,6 +147,12 @@ bool is_gguf(const std::filesystem::path& path) {
 std::string stored_type(const TensorView* tensor) {
   if (tensor == nullptr) return "unknown";
   return tensor->type == DType::kU8 ? "hf-packed" : std::string(name(tensor->type));
+}
+
+// Behind the type in a description.
+std::string decoded_text(const std::string& type) {
+  if (type == name(DType::kQ5_0)) return " as q8_0";
+  return type == name(DType::kQ4_K) ? " as f32" : "";
 }
 
 struct Loaded {
@@ -282,7 +291,8 @@ std::shared_ptr<const Model> Model::load(const std::string& spec, const kernels:
   facts.greedy_head = options.greedy_head;
   facts.skip_zeros = options.skip_zeros;
   facts.ternary_layout = std::move(loaded.ternary_layout);
-  facts.description = model->config_.name + " " + facts.weight_types + head_text(facts.head);
+  facts.description = model->config_.name + " " + facts.weight_types +
+                      decoded_text(facts.weight_types) + head_text(facts.head);
   facts.parameters = count_parameters(model->config_, loaded.weights.shared->output == nullptr);
   facts.bytes = loaded.weights.total_bytes();
   model->weights_ = std::make_shared<const ModelWeights>(std::move(loaded.weights));

@@ -21,7 +21,9 @@ struct ModelFacts {
   std::string spec;          // what the user asked for: a path or "synth:NAME"
   std::string container;     // "gguf v3", "safetensors", "synthetic"
   std::string weight_types;  // of the linear layers as stored: "i2_s", "f16", "hf-packed", …
-  std::string description;   // llama-bench's model_type column: "bitnet-b1.58 2.41 B i2_s"
+  // llama-bench's model_type column: "bitnet-b1.58 2.41 B i2_s"; says so where weights are decoded
+  // into a larger type, since speed then is not that of the type stored.
+  std::string description;
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;             // all weights as packed in memory
   bool ternary = false;               // the linear layers are ternary with int8 activations

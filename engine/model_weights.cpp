@@ -46,7 +46,22 @@ SharedWeights::LayerNorms read_norms(WeightReader& reader, const ModelConfig& c,
     n.attn_sub = reader.layer_norm(layer, LayerRole::kAttnSubNorm, c.q_dim());
     n.ffn_sub = reader.layer_norm(layer, LayerRole::kFfnSubNorm, c.ffn);
   }
+  if (c.qk_norms) {
+    n.q = reader.layer_norm(layer, LayerRole::kQNorm, c.head_dim);
+    n.k = reader.layer_norm(layer, LayerRole::kKNorm, c.head_dim);
+  }
+  if (c.post_norms) {
+    n.post_attn = reader.layer_norm(layer, LayerRole::kPostAttnNorm, c.hidden);
+    n.post_ffn = reader.layer_norm(layer, LayerRole::kPostFfnNorm, c.hidden);
+  }
   return n;
+}
+
+SharedWeights::LayerBiases read_biases(WeightReader& reader, const ModelConfig& c,
+                                       std::int64_t layer) {
+  return {.q = reader.layer_bias(layer, LayerRole::kQ, c.q_dim()),
+          .k = reader.layer_bias(layer, LayerRole::kK, c.kv_dim()),
+          .v = reader.layer_bias(layer, LayerRole::kV, c.kv_dim())};
 }
 
 void add_greedy_head(SharedWeights& shared, const std::string& origin,
@@ -90,6 +105,7 @@ ModelWeights read(const File& file, WeightReader& reader, const ModelConfig& c,
                     .output = nullptr,
                     .output_norm = reader.model_norm(ModelRole::kOutputNorm, c.hidden),
                     .norms = {},
+                    .biases = {},
                     .greedy_head = nullptr});
   if (!tied) {
     shared->output = std::make_unique<Embedding>(
@@ -100,6 +116,7 @@ ModelWeights read(const File& file, WeightReader& reader, const ModelConfig& c,
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
     file.drop_pages();  // of what was packed before
     shared->norms.push_back(read_norms(reader, c, layer));
+    if (c.qkv_bias) shared->biases.push_back(read_biases(reader, c, layer));
     weights.layers.push_back(
         make_layer(c, [&](LayerRole role, std::int64_t rows, std::int64_t cols) -> Linear {
           return reader.layer_matrix(layer, role, rows, cols);
@@ -139,9 +156,13 @@ std::int64_t ModelWeights::sparse_bytes() const noexcept {
 std::int64_t ModelWeights::norm_bytes() const noexcept {
   std::int64_t sum = float_bytes(shared->output_norm);
   for (const auto& n : shared->norms) {
-    sum +=
-        float_bytes(n.attn) + float_bytes(n.attn_sub) + float_bytes(n.ffn) + float_bytes(n.ffn_sub);
+    for (const auto* w :
+         {&n.attn, &n.attn_sub, &n.ffn, &n.ffn_sub, &n.q, &n.k, &n.post_attn, &n.post_ffn}) {
+      sum += float_bytes(*w);
+    }
   }
+  for (const auto& b : shared->biases)
+    sum += float_bytes(b.q) + float_bytes(b.k) + float_bytes(b.v);
   return sum;
 }
 
@@ -158,12 +179,22 @@ bool ModelWeights::ternary() const noexcept {
   return !layers.empty() && std::all_of(layers.begin(), layers.end(), all_ternary);
 }
 
+namespace {
+
+Container names_of(const ModelConfig& c) {
+  if (c.post_norms) return Container::kHuggingFaceGemma;
+  return c.inner_norm_names ? Container::kHuggingFace1bitLlm : Container::kHuggingFace;
+}
+
+}  // namespace
+
 ModelWeights load_weights(const GgufFile& file, const ModelConfig& config,
                           const WeightChoices& choices, const kernels::KernelTable& table,
                           ThreadPool& pool) {
   WeightReader reader(
       Container::kGguf, file.origin(), [&](const std::string& name) { return file.find(name); }, {},
-      table, choices.ternary_bits, pool);
+      config.norm_offset, table, choices.ternary_bits, pool);
+  reader.ignore(kRopeDivisors);  // part of the configuration
   ModelWeights weights = read(file, reader, config, choices, table, pool);
   reader.refuse_leftovers(file.tensors());
   return weights;
@@ -173,9 +204,9 @@ ModelWeights load_weights(const SafetensorsFile& file, const ModelConfig& config
                           const WeightChoices& choices, const kernels::KernelTable& table,
                           ThreadPool& pool) {
   WeightReader reader(
-      Container::kHuggingFace, file.origin(),
-      [&](const std::string& name) { return file.find(name); },
-      hf_quantization(file.config_json(), file.origin()), table, choices.ternary_bits, pool);
+      names_of(config), file.origin(), [&](const std::string& name) { return file.find(name); },
+      hf_quantization(file.config_json(), file.origin()), config.norm_offset, table,
+      choices.ternary_bits, pool);
   // A tied checkpoint may carry a copy of the embedding as its head.
   if (config.tied_embedding)
     reader.ignore(tensor_name(Container::kHuggingFace, ModelRole::kOutput));
@@ -223,11 +254,19 @@ ModelWeights make_weights(const SyntheticShape& shape, std::uint64_t seed,
                     .output = nullptr,
                     .output_norm = ones(c.hidden),
                     .norms = {},
+                    .biases = {},
                     .greedy_head = nullptr});
   if (choices.greedy_head) add_greedy_head(*shared, "synth:" + c.name, table, pool);
   ModelWeights weights;
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
-    shared->norms.push_back({ones(c.hidden), ones(c.q_dim()), ones(c.hidden), ones(c.ffn)});
+    shared->norms.push_back({.attn = ones(c.hidden),
+                             .attn_sub = ones(c.q_dim()),
+                             .ffn = ones(c.hidden),
+                             .ffn_sub = ones(c.ffn),
+                             .q = {},
+                             .k = {},
+                             .post_attn = {},
+                             .post_ffn = {}});
     weights.layers.push_back(
         make_layer(c, [&](LayerRole role, std::int64_t rows, std::int64_t cols) -> Linear {
           return TernaryLinear(

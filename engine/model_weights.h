@@ -31,12 +31,18 @@ struct SharedWeights {
   std::unique_ptr<Embedding> output;  // (vocab, hidden); null: tied to the embedding
   std::vector<float> output_norm;     // (hidden)
   struct LayerNorms {
-    std::vector<float> attn;      // (hidden)
-    std::vector<float> attn_sub;  // (heads * head_dim), empty without sub-norms
-    std::vector<float> ffn;       // (hidden)
-    std::vector<float> ffn_sub;   // (ffn), empty without sub-norms
+    std::vector<float> attn;                 // (hidden)
+    std::vector<float> attn_sub;             // (heads * head_dim), empty without sub-norms
+    std::vector<float> ffn;                  // (hidden)
+    std::vector<float> ffn_sub;              // (ffn), empty without sub-norms
+    std::vector<float> q, k;                 // (head_dim), empty without norms of queries and keys
+    std::vector<float> post_attn, post_ffn;  // (hidden), empty without post-norms
   };
-  std::vector<LayerNorms> norms;            // (layers)
+  std::vector<LayerNorms> norms;  // (layers)
+  struct LayerBiases {
+    std::vector<float> q, k, v;  // (heads * head_dim), (kv_heads * head_dim) twice
+  };
+  std::vector<LayerBiases> biases;          // (layers), empty without biases
   std::unique_ptr<GreedyHead> greedy_head;  // null: not asked for; else head() holds a HalfLinear
 
   const Embedding& head() const noexcept { return output ? *output : embedding; }
@@ -54,7 +60,7 @@ struct ModelWeights {
   // Of what SparseFfn replaces in decoding, and of its rows and columns (0: there are none).
   std::int64_t up_down_bytes() const noexcept;
   std::int64_t sparse_bytes() const noexcept;
-  std::int64_t norm_bytes() const noexcept;
+  std::int64_t norm_bytes() const noexcept;  // and biases
   // Everything held in memory.
   std::int64_t total_bytes() const noexcept;
   bool ternary() const noexcept;  // every linear layer is

@@ -24,6 +24,7 @@ struct Session::Impl {
   std::vector<std::int64_t> wanted;  // rows whose logits are wanted
   std::vector<std::int64_t> next;    // (sequences): positions behind the step
   std::vector<bool> failed;          // (sequences): numbers that are not finite
+  std::vector<Softmax> softmaxes;    // (ws.logit_rows)
 
   Impl(std::shared_ptr<const Model> m, ThreadPool& team, const SessionOptions& options,
        std::int64_t most_positions, std::int64_t prefill_tokens)
@@ -36,7 +37,8 @@ struct Session::Impl {
         transformer(*model, pool, context),
         positions(static_cast<std::size_t>(options.sequences), 0),
         next(positions.size()),
-        failed(positions.size()) {
+        failed(positions.size()),
+        softmaxes(static_cast<std::size_t>(ws.logit_rows)) {
     rows.reserve(static_cast<std::size_t>(ws.tokens));
     wanted.reserve(static_cast<std::size_t>(ws.tokens));
     const auto& greedy = model->weights().shared->greedy_head;
@@ -57,6 +59,16 @@ struct Session::Impl {
     const ModelWeights& w = model->weights();
     const double read = (counts.up_share() + counts.down_share()) / 2;
     return w.up_down_bytes() - std::llround(read * static_cast<double>(w.sparse_bytes()));
+  }
+
+  // Keys and values that a token at `position` reads, its own included.
+  std::int64_t cache_reads(std::int64_t position) const noexcept {
+    const ModelConfig& c = model->config();
+    std::int64_t keys = 0;
+    for (std::int64_t layer = 0; layer < c.layers; ++layer) {
+      keys += position + 1 - c.first_key(layer, position);
+    }
+    return keys * (cache.bytes_per_position() / c.layers);
   }
 
   std::int64_t& position(int sequence) {
@@ -159,12 +171,56 @@ struct Session::Impl {
     }
   }
 
+  // Row `at` of the logits that were made last: (vocab).
+  std::span<const float> logits_at(std::size_t at) const {
+    const auto vocab = static_cast<std::size_t>(model->config().vocab);
+    return std::as_const(ws.logits).span().subspan(at * vocab, vocab);
+  }
+
+  // The rows of the targets become the wanted ones.
+  void want(std::span<const StepTarget> targets) {
+    wanted.clear();
+    for (const StepTarget& target : targets) {
+      check_token(target.token);
+      if (target.row < 0 || target.row >= std::ssize(rows) ||
+          (!wanted.empty() && target.row < wanted.back())) {
+        throw Error("target: expected rows from 0 to " + std::to_string(std::ssize(rows) - 1) +
+                    " in ascending order, got " + std::to_string(target.row));
+      }
+      if (wanted.empty() || target.row != wanted.back()) wanted.push_back(target.row);
+    }
+  }
+
+  // sink(target, …) of those of `targets` from `at` on whose rows are among `some`; at: the first
+  // one behind them.
+  void deliver_scores(std::span<const std::int64_t> some, std::span<const StepTarget> targets,
+                      std::size_t& at, const ScoreSink& sink) {
+    transformer.logits(some, ws);
+    pool.parallel_items(std::ssize(some), [&](std::int64_t i) {
+      const auto row = static_cast<std::size_t>(i);
+      const std::span<const float> logits = logits_at(row);
+      // Where logits are not finite the sum means nothing, and deliver_row refuses it.
+      ws.finite[row] =
+          ws.finite[row] && model->table().vector.all_finite(logits.data(), std::ssize(logits));
+      if (ws.finite[row]) softmaxes[row] = softmax(logits);
+    });
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const std::size_t first = at;
+      while (at < targets.size() && targets[at].row == some[i]) ++at;
+      deliver_row(some[i], i, [&](std::int64_t, std::span<const float> logits) {
+        for (std::size_t t = first; t < at; ++t) {
+          const auto token = static_cast<std::size_t>(targets[t].token);
+          sink(static_cast<std::int64_t>(t), softmaxes[i].log_probability(logits[token]),
+               softmaxes[i].best == targets[t].token);
+        }
+      });
+    }
+  }
+
   template <class Deliver>
   void deliver_row(std::int64_t index, std::size_t at, Deliver&& deliver) {
     const Row& row = rows[static_cast<std::size_t>(index)];
-    const auto vocab = static_cast<std::size_t>(model->config().vocab);
-    const std::span<const float> logits =
-        std::as_const(ws.logits).span().subspan(at * vocab, vocab);
+    const std::span<const float> logits = logits_at(at);
     if (!ws.finite[at] || !model->table().vector.all_finite(logits.data(), std::ssize(logits))) {
       fail(row);
     }
@@ -232,8 +288,10 @@ Session::Session(std::shared_ptr<const Model> model, ThreadPool& pool,
                  const SessionOptions& options) {
   const ModelConfig& c = model->config();
   const std::int64_t context = options.context > 0 ? options.context : c.context;
-  const std::int64_t ubatch = std::clamp<std::int64_t>(options.ubatch, 1, context);
   require_memory(c, options, context);
+  // Rows of all sequences share a micro-batch; more than all of them hold it never sees.
+  const std::int64_t ubatch =
+      std::clamp<std::int64_t>(options.ubatch, 1, context * options.sequences);
   impl_ = std::make_unique<Impl>(std::move(model), pool, options, context, ubatch);
 }
 
@@ -299,6 +357,15 @@ void Session::step_greedy(std::span<const StepRow> rows, const TokenSink& sink) 
   impl_->run_step([&](std::span<const std::int64_t> some) { impl_->deliver_tokens(some, sink); });
 }
 
+void Session::step_scores(std::span<const StepRow> rows, std::span<const StepTarget> targets,
+                          const ScoreSink& sink) {
+  impl_->add_step(rows);
+  impl_->want(targets);
+  std::size_t at = 0;
+  impl_->run_step(
+      [&](std::span<const std::int64_t> some) { impl_->deliver_scores(some, targets, at, sink); });
+}
+
 void Session::time_phases(PhaseTimes* times) noexcept {
   impl_->ws.phases = times;
   impl_->pool.time_waits(times == nullptr ? nullptr : &(*times)[Phase::kWait]);
@@ -316,7 +383,7 @@ std::int64_t Session::bytes_per_step(std::span<const std::int64_t> positions,
   std::int64_t sum = weight_bytes(answer);
   if (positions.size() == 1) sum -= impl_->skipped_bytes();
   for (const std::int64_t position : positions) {
-    sum += embedding_row + (position + 1) * impl_->cache.bytes_per_position();
+    sum += embedding_row + impl_->cache_reads(position);
   }
   return sum;
 }

@@ -38,6 +38,12 @@ struct StepRow {
   bool logits = true;  // whether the logits after it are wanted
 };
 
+// A token that is judged by the logits after row `row` of a step.
+struct StepTarget {
+  std::int64_t row = 0;
+  int token = 0;
+};
+
 // What is wanted of a step: logits, or no more than the token of the largest one.
 enum class Answer : std::uint8_t { kLogits, kToken };
 
@@ -46,6 +52,10 @@ using LogitsSink = std::function<void(std::int64_t index, std::span<const float>
 
 // Receives the token that a greedy continuation has behind row `index` of a step.
 using TokenSink = std::function<void(std::int64_t index, int token)>;
+
+// Receives, of target `index`, ln softmax(logits)[token] and whether no other token has a larger
+// logit (the first of equals counts as the larger).
+using ScoreSink = std::function<void(std::int64_t index, double log_probability, bool best)>;
 
 // Every function with a `sequence` throws Error when there is none of that number.
 class Session {
@@ -90,12 +100,19 @@ class Session {
   int decode_greedy(int token, int sequence = 0);
   void step_greedy(std::span<const StepRow> rows, const TokenSink& sink);
 
+  // Evaluates rows as step() does, whatever their `logits` say, and judges the targets, which are
+  // in ascending order of their rows; a row may have several. The sums over the vocabulary are made
+  // by all threads. Throws Error when a target has no row or no token of the vocabulary.
+  void step_scores(std::span<const StepRow> rows, std::span<const StepTarget> targets,
+                   const ScoreSink& sink);
+
   // Adds the time of every later pass to *times (engine/phase_times.h), waits of the pool included;
   // nullptr: no longer. Results are the same.
   void time_phases(PhaseTimes* times) noexcept;
 
   // Bytes the memory system must deliver to decode one token at `position`: packed weights, the
-  // embedding row, the keys and values of all earlier positions, and the new row written. Of a
+  // embedding row, the keys and values of all earlier positions (in sliding layers, of the window),
+  // and the new row written. Of a
   // greedy head only its copy of the head counts: the few panels of the head itself that a search
   // reads depend on the numbers, not on shapes.
   // Where zeros are skipped, of `up` and `down` what decoding has read on average so far counts.

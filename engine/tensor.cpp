@@ -36,6 +36,10 @@ std::string_view name(DType type) noexcept {
       return "q4_0";
     case DType::kQ6_K:
       return "q6_k";
+    case DType::kQ4_K:
+      return "q4_k";
+    case DType::kQ5_0:
+      return "q5_0";
   }
   return "unknown";
 }

@@ -28,7 +28,9 @@ enum class DType : std::uint8_t {
   kTq2_0,  // ternary
   kQ8_0,
   kQ4_0,
-  kQ6_K,  // block formats
+  kQ6_K,
+  kQ4_K,
+  kQ5_0,  // block formats
 };
 
 std::string_view name(DType type) noexcept;  // "f32", "i2_s", …

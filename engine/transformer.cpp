@@ -4,39 +4,28 @@
 #include <cstring>
 
 #include "engine/logits.h"
-#include "kernels/vector/math.h"
+#include "engine/rope.h"
 
 namespace tern::engine {
-namespace {
-
-// inv_freq_i = 1 / theta^(2i / head_dim), angle = position * inv_freq, both rounded to binary32 as
-// the reference implementations do (Su et al., arXiv:2104.09864).
-void fill_rope_row(const ModelConfig& c, std::int64_t position, float* cos_sin) {
-  const std::int64_t half = c.head_dim / 2;
-  for (std::int64_t i = 0; i < half; ++i) {
-    const double exponent = static_cast<double>(2 * i) / static_cast<double>(c.head_dim);
-    const auto inv_freq = static_cast<float>(1.0 / kernels::pow_f64(c.rope_theta, exponent));
-    const float angle = static_cast<float>(position) * inv_freq;
-    double sine = 0;
-    double cosine = 0;
-    kernels::sin_cos_f64(static_cast<double>(angle), &sine, &cosine);
-    cos_sin[i] = static_cast<float>(cosine);
-    cos_sin[half + i] = static_cast<float>(sine);
-  }
-}
-
-}  // namespace
 
 Transformer::Transformer(const Model& model, ThreadPool& pool, std::int64_t context)
     : config_(model.config()),
       weights_(model.weights()),
       table_(model.table()),
       pool_(pool),
-      rope_(static_cast<std::size_t>(context * config_.head_dim)) {
+      rope_(rope_table(config_.rope_theta, config_.rope_divisors, context)) {
+  if (!config_.sliding.empty()) sliding_rope_ = rope_table(config_.sliding_rope_theta, {}, context);
+}
+
+Transformer::RopeTable Transformer::rope_table(double theta, std::span<const float> divisors,
+                                               std::int64_t context) const {
+  RopeTable table(static_cast<std::size_t>(context * config_.head_dim));
   pool_.parallel_rows(context, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t p = begin; p < end; ++p)
-      fill_rope_row(config_, p, rope_.data() + p * config_.head_dim);
+    for (std::int64_t p = begin; p < end; ++p) {
+      fill_rope_row(theta, divisors, config_.head_dim, p, table.data() + p * config_.head_dim);
+    }
   });
+  return table;
 }
 
 void Transformer::forward(std::span<const Row> rows, KvCache& cache, Workspace& ws) const {
@@ -53,8 +42,11 @@ void Transformer::embed(std::span<const Row> rows, Workspace& ws) const {
   for_tokens(std::ssize(rows), [&](std::int64_t t) {
     const int token = rows[static_cast<std::size_t>(t)].token;
     ws.finite[static_cast<std::size_t>(t)] = true;
-    std::visit([&](const auto& w) { w.unpack_row(token, ws.x.data() + t * config_.hidden); },
-               weights_.shared->embedding);
+    float* x = ws.x.data() + t * config_.hidden;
+    std::visit([&](const auto& w) { w.unpack_row(token, x); }, weights_.shared->embedding);
+    if (config_.embedding_scale != 1) {
+      table_.vector.scale(x, config_.embedding_scale, config_.hidden);
+    }
   });
   laps.charge(Phase::kEmbed);
 }
@@ -83,18 +75,16 @@ void Transformer::attention_block(std::int64_t layer, std::span<const Row> rows,
   laps.charge(Phase::kPrepare);
   apply<1>({{&w.o, ws.branch.data()}}, n, ws);
   laps.charge(Phase::kOutput);
-  for_tokens(n, [&](std::int64_t t) {
-    table_.vector.add(ws.x.data() + t * config_.hidden, ws.branch.data() + t * config_.hidden,
-                      config_.hidden);
-  });
+  add_branch(n, norms.post_attn, ws);
   laps.charge(Phase::kResidual);
 }
 
 void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) const {
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
   const auto& norms = weights_.shared->norms[static_cast<std::size_t>(layer)];
-  const auto activate =
-      config_.activation == Activation::kRelu2 ? table_.vector.relu2_mul : table_.vector.silu_mul;
+  const auto activate = config_.activation == Activation::kRelu2  ? table_.vector.relu2_mul
+                        : config_.activation == Activation::kSilu ? table_.vector.silu_mul
+                                                                  : table_.vector.gelu_mul;
   PhaseLaps laps(ws.phases);
   for_tokens(n, [&](std::int64_t t) {
     prepare(ws.x.data() + t * config_.hidden, config_.hidden, norms.ffn, reads({&w.gate, &w.up}), t,
@@ -120,11 +110,28 @@ void Transformer::ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) c
     apply<1>({{&w.down, ws.branch.data()}}, n, ws);
   }
   laps.charge(Phase::kDown);
-  for_tokens(n, [&](std::int64_t t) {
-    table_.vector.add(ws.x.data() + t * config_.hidden, ws.branch.data() + t * config_.hidden,
-                      config_.hidden);
-  });
+  add_branch(n, norms.post_ffn, ws);
   laps.charge(Phase::kResidual);
+}
+
+void Transformer::add_biases(std::int64_t layer, std::int64_t t, Workspace& ws) const {
+  if (!config_.qkv_bias) return;
+  const auto& biases = weights_.shared->biases[static_cast<std::size_t>(layer)];
+  table_.vector.add(ws.q.data() + t * config_.q_dim(), biases.q.data(), config_.q_dim());
+  table_.vector.add(ws.k.data() + t * config_.kv_dim(), biases.k.data(), config_.kv_dim());
+  table_.vector.add(ws.v.data() + t * config_.kv_dim(), biases.v.data(), config_.kv_dim());
+}
+
+void Transformer::norm_heads(std::int64_t layer, std::int64_t t, Workspace& ws) const {
+  if (!config_.qk_norms) return;
+  const auto& norms = weights_.shared->norms[static_cast<std::size_t>(layer)];
+  const auto norm = [&](float* x, std::int64_t heads, const std::vector<float>& w) {
+    for (std::int64_t h = 0; h < heads; ++h, x += config_.head_dim) {
+      table_.vector.rms_norm(x, w.data(), config_.head_dim, config_.rms_eps, x);
+    }
+  };
+  norm(ws.q.data() + t * config_.q_dim(), config_.heads, norms.q);
+  norm(ws.k.data() + t * config_.kv_dim(), config_.kv_heads, norms.k);
 }
 
 void Transformer::rotate_and_store(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
@@ -132,15 +139,29 @@ void Transformer::rotate_and_store(std::int64_t layer, std::span<const Row> rows
   const auto rotate = config_.rope_pairs == RopePairs::kHalf ? table_.vector.rope_half
                                                              : table_.vector.rope_interleaved;
   const std::int64_t head_dim = config_.head_dim;
+  const RopeTable& rope = config_.slides(layer) ? sliding_rope_ : rope_;
   for_tokens(std::ssize(rows), [&](std::int64_t t) {
     const Row& row = rows[static_cast<std::size_t>(t)];
-    const float* cos_sin = rope_.data() + row.position * head_dim;
+    const float* cos_sin = rope.data() + row.position * head_dim;
     float* q = ws.q.data() + t * config_.q_dim();
     float* k = ws.k.data() + t * config_.kv_dim();
+    add_biases(layer, t, ws);
+    norm_heads(layer, t, ws);
     for (std::int64_t h = 0; h < config_.heads; ++h) rotate(q + h * head_dim, cos_sin, head_dim);
     for (std::int64_t h = 0; h < config_.kv_heads; ++h) rotate(k + h * head_dim, cos_sin, head_dim);
     cache.store(table_.vector, row.sequence, layer, row.position, k,
                 ws.v.data() + t * config_.kv_dim());
+  });
+}
+
+void Transformer::add_branch(std::int64_t n, std::span<const float> post_norm,
+                             Workspace& ws) const {
+  for_tokens(n, [&](std::int64_t t) {
+    float* branch = ws.branch.data() + t * config_.hidden;
+    if (!post_norm.empty()) {
+      table_.vector.rms_norm(branch, post_norm.data(), config_.hidden, config_.rms_eps, branch);
+    }
+    table_.vector.add(ws.x.data() + t * config_.hidden, branch, config_.hidden);
   });
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 // The mathematics of one forward pass, the same for the ternary model and its FP16 twin: only the
-// matrices inside differ. Graph: formats.md section 1.2 (BitNet b1.58) and, without sub-norms and
-// with SiLU, Llama.
+// matrices inside differ. Graph: formats.md section 1.2 (BitNet b1.58) and its relatives, which
+// ModelConfig tells apart: Llama (no sub-norms, SiLU), Qwen 2 (biases), Gemma 3 (section 2.4: more
+// norms, GELU, sliding windows).
 
 #include <cstdint>
 #include <initializer_list>
@@ -29,9 +30,9 @@ class Transformer {
   Transformer(const Model& model, ThreadPool& pool, std::int64_t context);
 
   // Evaluates rows.size() <= ws.tokens rows of any mix of sequences, filling the cache. A row
-  // attends to everything below its position, rows of this pass included. Leaves the residual
-  // stream in ws.x and in ws.finite which rows can be trusted. Token ids, sequences and positions
-  // are the caller's to check.
+  // attends to everything up to its position, or in its window, rows of this pass included. Leaves
+  // the residual stream in ws.x and in ws.finite which rows can be trusted. Token ids, sequences
+  // and positions are the caller's to check.
   void forward(std::span<const Row> rows, KvCache& cache, Workspace& ws) const;
 
   // Logits (wanted.size(), vocab) of the rows of ws.x that `wanted` lists, at most ws.logit_rows,
@@ -53,6 +54,9 @@ class Transformer {
   void attention_block(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
                        Workspace& ws) const;
   void ffn_block(std::int64_t layer, std::int64_t n, Workspace& ws) const;
+  // Row t of ws.q, ws.k and ws.v, up to its rotation: biases and the norm of each head.
+  void add_biases(std::int64_t layer, std::int64_t t, Workspace& ws) const;
+  void norm_heads(std::int64_t layer, std::int64_t t, Workspace& ws) const;
   void rotate_and_store(std::int64_t layer, std::span<const Row> rows, KvCache& cache,
                         Workspace& ws) const;
   void attend(std::int64_t layer, std::span<const Row> rows, const KvCache& cache,
@@ -60,8 +64,8 @@ class Transformer {
   struct QueryGroup;
   void attend_group(const QueryGroup& group, const KvCache& cache, float* scores,
                     std::int64_t scores_stride, float* partial) const;
-  void add_block(const QueryGroup& group, const KvCache& cache, std::int64_t begin,
-                 const float* scores, std::int64_t scores_stride, float* const* sums) const;
+  void add_block(const QueryGroup& group, const KvCache& cache, std::int64_t block,
+                 const float* weights, std::int64_t scores_stride, float* const* sums) const;
   void find_spans(std::span<const Row> rows, Workspace& ws) const;
   // What some linear layers read beside binary32.
   struct Reads {
@@ -75,6 +79,8 @@ class Transformer {
   static Activations activations(std::int64_t n, const Workspace& ws);
   Activations prepare_head(std::span<const std::int64_t> wanted, bool blocks, Workspace& ws) const;
   void apply_head(const Activations& in, Workspace& ws) const;
+  // x += branch, through the post-norm if there is one.
+  void add_branch(std::int64_t n, std::span<const float> post_norm, Workspace& ws) const;
   template <std::size_t N>
   void apply(const Job (&jobs)[N], std::int64_t n, Workspace& ws) const;
   template <class F>
@@ -84,7 +90,10 @@ class Transformer {
   const ModelWeights& weights_;
   const kernels::KernelTable& table_;
   ThreadPool& pool_;
-  kernels::AlignedBuffer<float> rope_;  // (context, head_dim): cosines, then sines
+  using RopeTable = kernels::AlignedBuffer<float>;  // (context, head_dim): cosines, then sines
+  RopeTable rope_table(double theta, std::span<const float> divisors, std::int64_t context) const;
+  RopeTable rope_;
+  RopeTable sliding_rope_;  // of sliding layers; empty: there are none
 };
 
 }  // namespace tern::engine

@@ -10,12 +10,19 @@ namespace tern::engine {
 
 // Query heads that share a kv head: of one row, or of neighbouring rows of one sequence.
 struct Transformer::QueryGroup {
+  struct Keys {
+    std::int64_t begin, end;
+    // The first position of the block in which they begin.
+    std::int64_t first_block() const noexcept { return begin / kBlock * kBlock; }
+  };
+  static constexpr std::int64_t kBlock = kernels::kAttentionBlock;
+
   const void* keys = nullptr;
   const void* values = nullptr;
   std::int64_t count = 0;
-  std::int64_t shared = 0;              // leading keys that all of them see
-  float* q[kMaxQueries];                // (head_dim): the query, which its output replaces
-  std::int64_t positions[kMaxQueries];  // keys it sees, ascending
+  Keys shared{};           // what all of them see; may be empty
+  float* q[kMaxQueries];   // (head_dim): the query, which its output replaces
+  Keys sees[kMaxQueries];  // positions of the keys it sees; neither end ever falls
 };
 
 void Transformer::attend(std::int64_t layer, std::span<const Row> rows, const KvCache& cache,
@@ -33,14 +40,15 @@ void Transformer::attend(std::int64_t layer, std::span<const Row> rows, const Kv
     QueryGroup group;
     group.keys = cache.keys(first.sequence, layer, kv_head);
     group.values = cache.values(first.sequence, layer, kv_head);
-    group.shared = first.position + 1;
     for (std::int64_t t = ws.span_begin[span]; t < ws.span_begin[span + 1]; ++t) {
       float* q = ws.q.data() + t * config_.q_dim() + kv_head * heads * head_dim;
       for (std::int64_t h = first_head; h < std::min(first_head + most, heads); ++h) {
         group.q[group.count] = q + h * head_dim;
-        group.positions[group.count++] = rows[static_cast<std::size_t>(t)].position + 1;
+        const std::int64_t position = rows[static_cast<std::size_t>(t)].position;
+        group.sees[group.count++] = {config_.first_key(layer, position), position + 1};
       }
     }
+    group.shared = {group.sees[group.count - 1].begin, group.sees[0].end};
     attend_group(group, cache, ws.scores.data() + member * kMaxQueries * ws.scores_stride,
                  ws.scores_stride, ws.partial.data() + member * partial_stride);
   };
@@ -55,32 +63,39 @@ void Transformer::attend(std::int64_t layer, std::span<const Row> rows, const Kv
   });
 }
 
-// For each query softmax(q k^T / sqrt(head_dim)) v over the keys it sees.
+// For each query softmax(q k^T / sqrt(head_dim, or the query scalar)) v over the keys it sees.
 void Transformer::attend_group(const QueryGroup& group, const KvCache& cache, float* scores,
                                std::int64_t scores_stride, float* partial) const {
   const kernels::AttentionKernels& attention = table_.attention;
   const std::int64_t head_dim = config_.head_dim;
-  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(head_dim));
-  const std::int64_t all = group.positions[group.count - 1];
+  const double scalar =
+      config_.query_scalar > 0 ? config_.query_scalar : static_cast<double>(head_dim);
+  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(scalar));
+  const QueryGroup::Keys* sees = group.sees;
+  const std::int64_t all = sees[group.count - 1].end;
   // A few scores too many where queries see fewer keys: they are not looked at.
-  attention.scores(group.q, group.count, group.keys, cache.type_k(), head_dim, scale, 0, all,
-                   scores, scores_stride);
+  attention.scores(group.q, group.count, group.keys, cache.type_k(), head_dim, scale, sees[0].begin,
+                   all, scores, scores_stride);
   float max[kMaxQueries];
   float total[kMaxQueries] = {};
   float* sums[kMaxQueries];
   for (std::int64_t i = 0; i < group.count; ++i) {
-    max[i] = attention.largest(scores + i * scores_stride, group.positions[i]);
+    max[i] =
+        attention.largest(scores + i * scores_stride + sees[i].begin, sees[i].end - sees[i].begin);
   }
-  for (std::int64_t begin = 0; begin < all; begin += kernels::kAttentionBlock) {
+  for (std::int64_t block = sees[0].first_block(); block < all; block += QueryGroup::kBlock) {
     for (std::int64_t i = 0; i < group.count; ++i) {
-      sums[i] = begin == 0 ? group.q[i] : partial + i * head_dim;
-      std::fill_n(sums[i], head_dim, 0.0f);
-      const std::int64_t n = std::min(group.positions[i] - begin, kernels::kAttentionBlock);
+      sums[i] = block == sees[i].first_block() ? group.q[i] : partial + i * head_dim;
+      if (block >= sees[i].first_block()) std::fill_n(sums[i], head_dim, 0.0f);
+      const std::int64_t begin = std::max(block, sees[i].begin);
+      const std::int64_t n = std::min(sees[i].end, block + QueryGroup::kBlock) - begin;
       if (n > 0) total[i] += attention.weigh(scores + i * scores_stride + begin, max[i], n);
     }
-    add_block(group, cache, begin, scores, scores_stride, sums);
-    for (std::int64_t i = 0; begin > 0 && i < group.count; ++i) {
-      if (group.positions[i] > begin) table_.vector.add(group.q[i], sums[i], head_dim);
+    add_block(group, cache, block, scores, scores_stride, sums);
+    for (std::int64_t i = 0; i < group.count; ++i) {
+      if (block > sees[i].first_block() && sees[i].end > block) {
+        table_.vector.add(group.q[i], sums[i], head_dim);
+      }
     }
   }
   for (std::int64_t i = 0; i < group.count; ++i) {
@@ -88,19 +103,26 @@ void Transformer::attend_group(const QueryGroup& group, const KvCache& cache, fl
   }
 }
 
-// sums[i] += weights times values of the block at `begin`: first the keys that all queries see.
-void Transformer::add_block(const QueryGroup& group, const KvCache& cache, std::int64_t begin,
+// sums[i] += weights times values of the block, keys ascending: those before the ones that all
+// queries see, those, and those behind them.
+void Transformer::add_block(const QueryGroup& group, const KvCache& cache, std::int64_t block,
                             const float* weights, std::int64_t stride, float* const* sums) const {
   const auto add = [&](std::int64_t i, std::int64_t queries, std::int64_t from, std::int64_t to) {
-    to = std::min(to, begin + kernels::kAttentionBlock);
+    from = std::max(from, block);
+    to = std::min(to, block + QueryGroup::kBlock);
     if (from >= to) return;
     table_.attention.weighted_sum(weights + i * stride, stride, queries, group.values,
                                   cache.type_v(), config_.head_dim, from, to, sums + i);
   };
-  add(0, group.count, begin, group.shared);
-  for (std::int64_t i = 0; i < group.count; ++i) {
-    add(i, 1, std::max(begin, group.shared), group.positions[i]);
+  const auto [begin, end] = group.shared;
+  if (begin >= end) {
+    for (std::int64_t i = 0; i < group.count; ++i)
+      add(i, 1, group.sees[i].begin, group.sees[i].end);
+    return;
   }
+  for (std::int64_t i = 0; i < group.count; ++i) add(i, 1, group.sees[i].begin, begin);
+  add(0, group.count, begin, end);
+  for (std::int64_t i = 0; i < group.count; ++i) add(i, 1, end, group.sees[i].end);
 }
 
 // Spans of rows that attend together: consecutive positions of one sequence, as many as a group of

@@ -21,7 +21,7 @@ bool is_plain_float(DType type) noexcept {
 }
 
 std::optional<kernels::BlockType> block_type(DType type) noexcept {
-  if (type == DType::kQ8_0) return kernels::BlockType::kQ8_0;
+  if (type == DType::kQ8_0 || type == DType::kQ5_0) return kernels::BlockType::kQ8_0;
   if (type == DType::kQ4_0) return kernels::BlockType::kQ4_0;
   if (type == DType::kQ6_K) return kernels::BlockType::kQ6_K;
   return std::nullopt;
@@ -61,12 +61,14 @@ std::int8_t ternarize(float w, float s) noexcept {
 }  // namespace
 
 WeightReader::WeightReader(Container container, std::string origin, Find find,
-                           HfQuantization quantization, const kernels::KernelTable& table,
-                           TernaryBits ternary_bits, ThreadPool& pool)
+                           HfQuantization quantization, float norm_offset,
+                           const kernels::KernelTable& table, TernaryBits ternary_bits,
+                           ThreadPool& pool)
     : container_(container),
       origin_(std::move(origin)),
       find_(std::move(find)),
       quantization_(quantization),
+      norm_offset_(norm_offset),
       table_(table),
       ternary_kernels_(ternary_kernels(table, ternary_bits)),
       pool_(pool) {}
@@ -106,12 +108,22 @@ std::vector<float> WeightReader::vector(const std::string& name, std::int64_t si
   return values;
 }
 
+std::vector<float> WeightReader::norm(const std::string& name, std::int64_t size) {
+  std::vector<float> weights = vector(name, size);
+  for (float& w : weights) w = w + norm_offset_;
+  return weights;
+}
+
 std::vector<float> WeightReader::layer_norm(std::int64_t layer, LayerRole role, std::int64_t size) {
-  return vector(tensor_name(container_, layer, role), size);
+  return norm(tensor_name(container_, layer, role), size);
+}
+
+std::vector<float> WeightReader::layer_bias(std::int64_t layer, LayerRole role, std::int64_t size) {
+  return vector(bias_name(container_, layer, role), size);
 }
 
 std::vector<float> WeightReader::model_norm(ModelRole role, std::int64_t size) {
-  return vector(tensor_name(container_, role), size);
+  return norm(tensor_name(container_, role), size);
 }
 
 Embedding WeightReader::model_matrix(ModelRole role, std::int64_t rows, std::int64_t cols,
@@ -129,8 +141,8 @@ Embedding WeightReader::model_matrix(ModelRole role, std::int64_t rows, std::int
 }
 
 Embedding WeightReader::embedding(const TensorView& tensor) {
-  if (const auto type = block_type(tensor.type)) return block(tensor, *type);
-  return half(tensor);
+  if (const auto type = block_type(tensor.type)) return block(tensor, *type, 1);
+  return half(tensor, 1);
 }
 
 Linear WeightReader::layer_matrix(std::int64_t layer, LayerRole role, std::int64_t rows,
@@ -149,29 +161,41 @@ Linear WeightReader::layer_matrix(std::int64_t layer, LayerRole role, std::int64
   }
   const std::int64_t shape[] = {rows, cols};
   const TensorView& tensor = require(name, shape);
-  if (is_ternary_type(tensor.type)) return ternary(tensor);
+  const float factor = output_factor(layer, role);
+  if (is_ternary_type(tensor.type)) return ternary(tensor, factor);
   if (quantization_.weights == HfQuantization::Weights::kPacked) {
     throw Error("tensor '" + name + "' in " + origin_ +
                 ": expected packed u8 trits (quantization_mode offline), got " + describe(tensor));
   }
   if (quantization_.weights == HfQuantization::Weights::kOnline) return ternarized(tensor);
-  if (const auto type = block_type(tensor.type)) return block(tensor, *type);
-  return half(tensor);
+  if (const auto type = block_type(tensor.type)) return block(tensor, *type, factor);
+  return half(tensor, factor);
 }
 
-BlockLinear WeightReader::block(const TensorView& tensor, kernels::BlockType type) {
+float WeightReader::output_factor(std::int64_t layer, LayerRole role) {
+  const std::string name = scale_name(layer, role);
+  if (container_ != Container::kGguf || find_(name) == nullptr) return 1;
+  const float factor = vector(name, 1)[0];
+  if (factor > 0) return factor;
+  throw Error("tensor '" + name + "' in " + origin_ + ": expected a positive number, got " +
+              std::to_string(factor));
+}
+
+BlockLinear WeightReader::block(const TensorView& tensor, kernels::BlockType type, float factor) {
   const std::int64_t row_bytes = block_row_bytes(type, tensor.shape[1]);
   return BlockLinear(
-      table_, type, tensor.shape[0], tensor.shape[1], 1.0f,
+      table_, type, tensor.shape[0], tensor.shape[1], factor,
       [&](std::int64_t row, std::byte* out) {
+        if (tensor.type == DType::kQ5_0) return q5_0_as_q8_0(tensor, row, out);
         std::memcpy(out, tensor.bytes.data() + row * row_bytes,
                     static_cast<std::size_t>(row_bytes));
       },
       pool_, &memory_);
 }
 
-HalfLinear WeightReader::half(const TensorView& tensor) {
-  if (!is_plain_float(tensor.type) && !is_ternary_type(tensor.type)) {
+HalfLinear WeightReader::half(const TensorView& tensor, float factor) {
+  if (!is_plain_float(tensor.type) && !is_ternary_type(tensor.type) &&
+      tensor.type != DType::kQ4_K) {
     throw Error("tensor '" + tensor.name + "' in " + origin_ +
                 ": expected float or block-quantised weights, got " + describe(tensor));
   }
@@ -179,7 +203,7 @@ HalfLinear WeightReader::half(const TensorView& tensor) {
   const std::int64_t row_bytes = tensor.shape[1] * half_bytes(type);
   const bool plain = is_plain_float(tensor.type);
   return HalfLinear(
-      table_, type, tensor.shape[0], tensor.shape[1], 1.0f,
+      table_, type, tensor.shape[0], tensor.shape[1], factor,
       [&](std::int64_t row, void* out) {
         if (plain) {
           std::memcpy(out, tensor.bytes.data() + row * row_bytes,
@@ -191,8 +215,8 @@ HalfLinear WeightReader::half(const TensorView& tensor) {
       pool_, &memory_);
 }
 
-TernaryLinear WeightReader::ternary(const TensorView& tensor) {
-  const float scale = ternary_scale(tensor);
+TernaryLinear WeightReader::ternary(const TensorView& tensor, float factor) {
+  const float scale = ternary_scale(tensor) * factor;
   if (!std::isfinite(scale)) {
     throw Error("scale of tensor '" + tensor.name + "' in " + origin_ +
                 ": expected a finite number, got " + std::to_string(scale));

@@ -38,6 +38,11 @@ class LanguageModel {
   virtual std::vector<Likelihood> log_likelihoods(const std::string& context,
                                                   std::span<const std::string> continuations) = 0;
 
+  // How likely a text is behind BOS, or EOS where there is none: one Likelihood per window
+  // (rolling.h), of which a text that fits into the context has one. By default it throws Error:
+  // not every engine can.
+  virtual std::vector<Likelihood> rolling_log_likelihoods(const std::string& text);
+
   // Greedy continuation of a prompt (formats.md, section 4.1).
   virtual Generation generate(const std::string& prompt, const GenerationLimits& limits) = 0;
 };

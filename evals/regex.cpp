@@ -4,9 +4,8 @@
 #include <pcre2.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 
 #include "evals/error.h"
@@ -31,11 +30,28 @@ pcre2_code* compile(std::string_view pattern, std::uint32_t options) {
   pcre2_code* code =
       pcre2_compile(bytes(pattern), pattern.size(), options, &error, &offset, context.get());
   if (code == nullptr) {
-    std::fprintf(stderr, "evals: pattern %.*s: PCRE2 error %d at %zu\n",
-                 static_cast<int>(pattern.size()), pattern.data(), error, offset);
-    std::abort();
+    std::array<PCRE2_UCHAR, 128> message{};
+    pcre2_get_error_message(error, message.data(), message.size());
+    throw Error("pattern " + std::string(pattern) +
+                ": expected a regular expression, got an error at byte " + std::to_string(offset) +
+                ": " + reinterpret_cast<const char*>(message.data()));
   }
   return code;
+}
+
+// Every code point in its other case, by PCRE2's "\L$0" or "\U$0": it knows Unicode's cases. The
+// text as it is where it is not UTF-8.
+std::string in_case(std::string_view text, std::string_view substitution) {
+  static pcre2_code* const everything = compile("(?s).+", PCRE2_UTF);
+  std::string result(3 * text.size() + 16, '\0');  // a code point's other case may be longer
+  PCRE2_SIZE length = result.size();
+  const int replaced =
+      pcre2_substitute(everything, bytes(text), text.size(), 0, PCRE2_SUBSTITUTE_EXTENDED, nullptr,
+                       nullptr, bytes(substitution), substitution.size(),
+                       reinterpret_cast<PCRE2_UCHAR*>(result.data()), &length);
+  if (replaced < 0) return std::string(text);
+  result.resize(length);
+  return result;
 }
 
 char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -99,17 +115,13 @@ std::string lower_case(std::string_view text) {
   std::transform(lower.begin(), lower.end(), lower.begin(), ascii_lower);
   const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
   if (std::all_of(lower.begin(), lower.end(), is_ascii)) return lower;
-  // PCRE2 knows Unicode's cases: substitute everything by its lower case.
-  static pcre2_code* const everything = compile("(?s).+", PCRE2_UTF);
-  constexpr std::string_view kLower = "\\L$0";
-  std::string result(2 * lower.size() + 16, '\0');  // a code point's other case may be longer
-  PCRE2_SIZE length = result.size();
-  const int replaced = pcre2_substitute(
-      everything, bytes(lower), lower.size(), 0, PCRE2_SUBSTITUTE_EXTENDED, nullptr, nullptr,
-      bytes(kLower), kLower.size(), reinterpret_cast<PCRE2_UCHAR*>(result.data()), &length);
-  if (replaced < 0) return lower;
-  result.resize(length);
-  return result;
+  return in_case(lower, "\\L$0");
+}
+
+std::string capitalize(std::string_view text) {
+  std::size_t first = std::min<std::size_t>(text.size(), 1);
+  while (first < text.size() && (static_cast<unsigned char>(text[first]) & 0xc0U) == 0x80) ++first;
+  return in_case(text.substr(0, first), "\\U$0") + lower_case(text.substr(first));
 }
 
 }  // namespace tern::evals

@@ -14,7 +14,7 @@ namespace tern::evals {
 
 class Regex {
  public:
-  explicit Regex(std::string_view pattern);  // aborts on a pattern that does not compile
+  explicit Regex(std::string_view pattern);  // throws Error when the pattern does not compile
   ~Regex();
   Regex(const Regex&) = delete;
   Regex& operator=(const Regex&) = delete;
@@ -37,5 +37,8 @@ class Regex {
 
 // Python's str.lower(), one code point to one; only ASCII where the text is not UTF-8.
 std::string lower_case(std::string_view text);
+
+// Python's str.capitalize(): the first code point in upper case, the others in lower case.
+std::string capitalize(std::string_view text);
 
 }  // namespace tern::evals

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,33 +18,27 @@
 #include <vector>
 
 #include "datasets/manifest.h"
+#include "datasets/value.h"
+#include "evals/fewshot.h"
 #include "evals/language_model.h"
+#include "evals/request.h"
 
 namespace tern::evals {
 
-// What a document asks of a model: how likely each continuation of a context is, or a text.
-struct ChoiceRequest {
-  std::string context;
-  std::vector<std::string> continuations;  // with their leading space
-};
-struct TextRequest {
-  std::string prompt;
-  GenerationLimits limits;
-};
-using Request = std::variant<ChoiceRequest, TextRequest>;
-
-using ChoiceAnswer = std::vector<Likelihood>;            // one per continuation
+// One per continuation, or per context; of a rolling request one per window.
+using ChoiceAnswer = std::vector<Likelihood>;
 using Answer = std::variant<ChoiceAnswer, std::string>;  // the text, cut at the first stop string
 
 // The document itself, as lm-evaluation-harness logs it: keys in the order of its dataset.
 struct Field {
   std::string name;
-  std::variant<std::int64_t, std::string> value;
+  datasets::Value value;
 };
 
 struct MetricValue {
   std::string metric;
-  double value = 0;
+  double value = 0;                   // of a perplexity the log-likelihood
+  std::optional<double> weight = {};  // of a perplexity the words or bytes it is spread over
 };
 
 // What one filter made of the answer, and its scores.
@@ -61,17 +56,32 @@ struct ItemResult {
   std::int64_t prompt_tokens = 0, new_tokens = 0, dropped_tokens = 0;
 };
 
-enum class OutputType { kLogLikelihood, kGenerateUntil };
+enum class OutputType { kLogLikelihood, kGenerateUntil, kRolling };
+
+// How the values of all items become one (lm-evaluation-harness's functions of these names).
+enum class Aggregation {
+  kMean,
+  kWeightedPerplexity,  // e to the minus sum of values / sum of weights
+  kBitsPerByte,         // the minus sum of values / sum of weights, in bits
+};
+
+// "mean", "weighted_perplexity" or "bits_per_byte".
+const char* aggregation_name(Aggregation aggregation) noexcept;
 
 struct Metric {
   std::string_view name;
   bool higher_is_better = true;
+  Aggregation aggregation = Aggregation::kMean;
 };
 
 struct TaskOptions {
   std::filesystem::path data;      // the folder that holds gsm8k/, piqa/, …
   std::optional<int> num_fewshot;  // nothing: the task's own
+  std::uint32_t fewshot_seed = kFewshotSeed;
   bool scoring_only = false;  // answers come from elsewhere: few-shot examples need not be at hand
+  bool apply_chat_template = false;  // ask in a conversation: requests have messages
+  bool fewshot_as_multiturn = true;  // examples are turns of it; else all is one message
+  std::string system_instruction = {};  // stands before everything; may be empty
 };
 
 class Task;
@@ -86,16 +96,31 @@ struct TaskInfo {
   std::string_view dataset;          // its name where lm-evaluation-harness loads it from
   std::string_view dataset_config;   // may be empty
   std::string_view split;
+  std::string_view folder;  // of its files, below the folder of all datasets
+  std::string_view group;   // may be empty
+  bool chat = false;        // asks in a conversation whether told to or not
   std::span<const std::string_view> filters;
   std::span<const Metric> metrics;  // each filter has all of them
   // Reads the data. Throws datasets::FormatError, or Error where the options do not suit the task.
-  std::unique_ptr<Task> (*make)(const TaskOptions&) = nullptr;
+  std::function<std::unique_ptr<Task>(const TaskOptions&)> make;
 };
 
-// All tasks there are, in alphabetical order.
+// All tasks that come with the program, in alphabetical order.
 std::span<const TaskInfo> tasks();
-// Throws Error naming all tasks when there is none of that name.
+// The task of that name, or of the description in a file whose name ends in ".json", which is read
+// once. Throws Error naming all tasks and groups when there is none.
 const TaskInfo& find_task(std::string_view name);
+
+// Tasks whose scores become one.
+struct TaskGroup {
+  std::string name;
+  int version = 0;
+  std::vector<std::string> tasks;   // all of them, those of groups within this one included
+  std::vector<std::string> groups;  // directly within this one
+};
+std::span<const TaskGroup> groups();
+// Null when there is no group of that name.
+const TaskGroup* find_group(std::string_view name);
 
 class Task {
  public:
@@ -114,7 +139,17 @@ class Task {
   virtual ItemResult score(std::size_t i, Answer answer) const = 0;
 };
 
-// Asks the model and scores what it says.
-ItemResult evaluate(const Task& task, std::size_t i, LanguageModel& model);
+// What a model says to a request, and what it reports besides.
+struct ModelAnswer {
+  Answer answer;
+  std::int64_t prompt_tokens = 0, new_tokens = 0, dropped_tokens = 0;
+};
+// A request that is text: see rendered().
+ModelAnswer ask(LanguageModel& model, const Request& request);
+
+// Asks the model and scores what it says. Where the request is a conversation, the template makes
+// it text.
+ItemResult evaluate(const Task& task, std::size_t i, LanguageModel& model,
+                    const ChatTemplate& chat_template = nullptr);
 
 }  // namespace tern::evals

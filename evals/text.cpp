@@ -78,6 +78,25 @@ std::string_view strip_end(std::string_view text) {
 
 std::string_view strip(std::string_view text) { return strip_end(strip_start(text)); }
 
+std::size_t count_words(std::string_view text) {
+  std::size_t words = 1;
+  bool in_space = false;
+  while (!text.empty()) {
+    const CodePoint first = first_code_point(text);
+    const bool space = is_space(first.value);
+    if (space && !in_space) ++words;
+    in_space = space;
+    text.remove_prefix(first.length);
+  }
+  return words;
+}
+
+bool starts_with_space(std::string_view text) {
+  return !text.empty() && is_space(first_code_point(text).value);
+}
+
+bool ends_with_space(std::string_view text) { return strip_end(text).size() != text.size(); }
+
 ContextPair move_trailing_space(std::string_view context, std::string_view continuation) {
   const std::string_view kept = strip_end(context);
   const std::string_view moved = context.substr(kept.size());

@@ -17,6 +17,13 @@ std::size_t code_points(std::string_view text);
 std::string_view strip_end(std::string_view text);
 std::string_view strip(std::string_view text);
 
+// Pieces between runs of white space, empty ones at the ends included: len(re.split(r"\s+", text)).
+std::size_t count_words(std::string_view text);
+
+// Python's str.isspace() of the first and of the last character; false where there is none.
+bool starts_with_space(std::string_view text);
+bool ends_with_space(std::string_view text);
+
 // Before a continuation's log-likelihood is asked for, white space at the end of the context moves
 // to the start of the continuation: tokens at the border then are those a model sees in running
 // text.

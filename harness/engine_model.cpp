@@ -3,51 +3,34 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
-#include "evals/text.h"
 #include "harness/error.h"
-#include "kernels/vector/math.h"
 
 namespace tern::harness {
 
 namespace {
 
-// Tokens evaluated between two looks at the stop flag.
-constexpr std::size_t kStride = 512;
+// A request waits for another one to evaluate what both begin with where that saves as many tokens:
+// a few-shot prompt, not a "Question:".
+constexpr std::size_t kWorthWaiting = 64;
 
 bool is_special(const engine::Tokenizer& tokenizer, int id) {
   return tokenizer.decode({id}, true).empty() && !tokenizer.decode({id}, false).empty();
 }
 
-// What ends a text: the tokenizer's own end, the model's, and the chat end tokens of the Llama-3
-// and Qwen families where the vocabulary has them as special tokens.
+// What ends a text: the tokenizer's own end, the model's, and the chat end tokens of the Llama-3,
+// Qwen and Gemma families where the vocabulary has them as special tokens.
 std::vector<int> end_tokens(const engine::Tokenizer& tokenizer, const engine::ModelConfig& config) {
   std::vector<int> ends;
   if (tokenizer.eos() >= 0) ends.push_back(tokenizer.eos());
   if (config.eos >= 0) ends.push_back(static_cast<int>(config.eos));
-  for (const char* text : {"<|eot_id|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>"}) {
+  for (const char* text :
+       {"<|eot_id|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>", "<end_of_turn>"}) {
     const std::vector<int> ids = tokenizer.encode(text, true);
     if (ids.size() == 1 && is_special(tokenizer, ids[0])) ends.push_back(ids[0]);
   }
   return ends;
-}
-
-// Bytes that are no UTF-8 become U+FFFD, as in the decoders of other evaluation programs: a
-// response is text.
-std::string valid_text(const std::string& bytes) {
-  using nlohmann::json;
-  return json::parse(json(bytes).dump(-1, ' ', false, json::error_handler_t::replace));
-}
-
-// Whether a stop string lies in text and ends behind `from`.
-bool stops(const std::string& text, std::size_t from, const std::vector<std::string>& until) {
-  return std::any_of(until.begin(), until.end(), [&](const std::string& stop) {
-    if (stop.empty()) return false;
-    const std::size_t begin = from >= stop.size() - 1 ? from - (stop.size() - 1) : 0;
-    return text.find(stop, begin) != std::string::npos;
-  });
 }
 
 std::shared_ptr<const engine::Model> check_vocabulary(std::shared_ptr<const engine::Model> model,
@@ -59,176 +42,275 @@ std::shared_ptr<const engine::Model> check_vocabulary(std::shared_ptr<const engi
       tokenizer.description(), model->facts().spec, model->config().vocab, tokenizer.vocab()));
 }
 
+engine::SessionOptions session_options(engine::SessionOptions options, std::int64_t context,
+                                       std::int64_t longest) {
+  options.context = longest > 0 ? std::min(longest, context) : context;
+  return options;
+}
+
+void add(EngineModelCounts& sum, const EngineModelCounts& counts) {
+  sum.evaluated_tokens += counts.evaluated_tokens;
+  sum.reused_tokens += counts.reused_tokens;
+  sum.truncated_prompts += counts.truncated_prompts;
+  sum.dropped_tokens += counts.dropped_tokens;
+}
+
 }  // namespace
-
-std::vector<int> encode_prompt(const engine::Tokenizer& tokenizer, std::string_view text) {
-  std::vector<int> ids = tokenizer.encode(text, true);
-  const int bos = tokenizer.bos();
-  if (tokenizer.add_bos() && bos >= 0 && (ids.empty() || ids.front() != bos)) {
-    ids.insert(ids.begin(), bos);
-  }
-  return ids;
-}
-
-EncodedPair encode_pair(const engine::Tokenizer& tokenizer, const std::string& context,
-                        const std::string& continuation) {
-  if (context.empty()) {
-    // Something must stand before the first token that is scored.
-    const int prefix = tokenizer.bos() >= 0 ? tokenizer.bos() : tokenizer.eos();
-    if (prefix < 0) {
-      throw Error("an empty context needs a BOS or EOS token, and the tokenizer (" +
-                  tokenizer.description() + ") has neither");
-    }
-    EncodedPair pair{{prefix}, tokenizer.encode(continuation, true)};
-    if (!pair.continuation.empty() && pair.continuation.front() == prefix) {
-      pair.continuation.erase(pair.continuation.begin());
-    }
-    return pair;
-  }
-  const auto [head, tail] = evals::move_trailing_space(context, continuation);
-  EncodedPair pair{encode_prompt(tokenizer, head), encode_prompt(tokenizer, head + tail)};
-  const std::size_t split = std::min(pair.context.size(), pair.continuation.size());
-  pair.continuation.erase(pair.continuation.begin(),
-                          pair.continuation.begin() + static_cast<std::ptrdiff_t>(split));
-  return pair;
-}
-
-double log_probability(std::span<const float> logits, int token) noexcept {
-  // exp_f64 is defined down to here; what is smaller adds nothing to a sum that is at least 1.
-  constexpr double kLowest = -690;
-  const double top = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) {
-    const double shifted = double{logit} - top;
-    if (shifted > kLowest) sum += kernels::exp_f64(shifted);
-  }
-  return double{logits[static_cast<std::size_t>(token)]} - top - kernels::log_f64(sum);
-}
 
 EngineModel::EngineModel(std::shared_ptr<const engine::Model> model,
                          std::shared_ptr<const engine::Tokenizer> tokenizer,
                          engine::ThreadPool& pool, const engine::SessionOptions& options,
-                         const std::atomic<bool>* stop)
+                         const std::atomic<bool>* stop, std::int64_t longest)
     : tokenizer_(std::move(tokenizer)),
-      session_(check_vocabulary(std::move(model), *tokenizer_), pool, options),
+      context_(options.context > 0 ? options.context : model->config().context),
+      session_(check_vocabulary(std::move(model), *tokenizer_), pool,
+               session_options(options, context_, longest)),
       stop_(stop),
-      ends_(end_tokens(*tokenizer_, session_.model().config())) {}
+      ends_(end_tokens(*tokenizer_, session_.model().config())),
+      places_(static_cast<std::size_t>(session_.sequences())) {
+  for (std::size_t i = 0; i < places_.size(); ++i) places_[i].sequence = static_cast<int>(i);
+}
+
+std::size_t EngineModel::places() const {
+  return static_cast<std::size_t>(std::count_if(
+      places_.begin(), places_.end(), [](const Place& p) { return !p.work.has_value(); }));
+}
+
+void EngineModel::submit(std::size_t ticket, const evals::Request& request) {
+  if (places() == 0) throw Error("a request: expected a free place for it, got none", 1);
+  EngineModelCounts counts;
+  std::variant<ChoiceWork, TextWork> work = [&]() -> std::variant<ChoiceWork, TextWork> {
+    if (const auto* text = std::get_if<evals::TextRequest>(&request)) {
+      return TextWork(*tokenizer_, *text, ends_, context_, counts);
+    }
+    return ChoiceWork(*tokenizer_, request, context_, counts);
+  }();
+  const auto* choice = std::get_if<ChoiceWork>(&work);
+  std::vector<int> tokens =
+      choice != nullptr ? choice->paths().front().tokens : std::get<TextWork>(work).prompt();
+  Place& place = free_place(tokens);
+  place.work = std::move(work);
+  place.ticket = ticket;
+  place.order = ++submitted_;
+  place.begun = false;
+  place.tokens = std::move(tokens);
+  place.path = place.target = 0;
+  place.evaluated = 0;
+  place.counts = counts;
+}
+
+// The free place that has most of the tokens already; of equals the one that was free longest.
+EngineModel::Place& EngineModel::free_place(std::span<const int> tokens) {
+  Place* best = nullptr;
+  std::size_t most = 0;
+  for (Place& place : places_) {
+    if (place.work.has_value()) continue;
+    const std::size_t common = common_prefix(tokens, place.cached);
+    if (best != nullptr && (common < most || (common == most && place.order > best->order))) {
+      continue;
+    }
+    best = &place;
+    most = common;
+  }
+  return *best;
+}
+
+std::vector<EngineModel::Place*> EngineModel::in_flight() {
+  std::vector<Place*> list;
+  for (Place& place : places_) {
+    if (place.work.has_value()) list.push_back(&place);
+  }
+  std::sort(list.begin(), list.end(), [](auto* a, auto* b) { return a->order < b->order; });
+  return list;
+}
+
+BatchAdvance EngineModel::advance() {
+  BatchAdvance advance;
+  for (Place& place : places_) place.evaluated = 0;
+  try {
+    while (advance.answered.empty()) step(advance);
+  } catch (...) {
+    forget();
+    throw;
+  }
+  for (const Place* place : in_flight()) {
+    advance.evaluated.push_back({place->ticket, place->evaluated});
+  }
+  return advance;
+}
+
+// One forward pass: the next token of every text that is being written, and as many tokens of
+// prompts as there is room for behind them, side by side. Choices and texts want different answers
+// of a pass, so the oldest request decides which of them it is for.
+void EngineModel::step(BatchAdvance& advance) {
+  check_stop();
+  rows_.clear();
+  targets_.clear();
+  judged_.clear();
+  pieces_.clear();
+  const std::vector<Place*> flight = in_flight();
+  const std::size_t kind = flight.front()->work->index();
+  for (const bool decoding : {true, false}) {
+    for (Place* place : flight) {
+      if (place->work->index() != kind || place->decodes() != decoding) continue;
+      if (place->begun || begin(*place)) add_rows(*place);
+    }
+  }
+  evaluate(std::holds_alternative<TextWork>(*flight.front()->work));
+  for (const Piece& piece : pieces_) {
+    Place& place = *piece.place;
+    const auto first = place.tokens.begin() + std::ssize(place.cached);
+    place.cached.insert(place.cached.end(), first, first + static_cast<std::ptrdiff_t>(piece.rows));
+    place.counts.evaluated_tokens += static_cast<std::int64_t>(piece.rows);
+    place.evaluated += static_cast<std::int64_t>(piece.rows);
+    if (place.pending() == 0 && !goes_on(place)) finish(place, advance);
+  }
+}
+
+// Looks for what is in the caches already of the tokens of a request. False: another request is
+// evaluating much of them, and this one waits for it.
+bool EngineModel::begin(Place& place) {
+  const auto* choice = std::get_if<ChoiceWork>(&*place.work);
+  // The first row of which something is wanted is evaluated in any case.
+  const std::size_t most =
+      choice != nullptr ? choice->paths().front().targets.front().row : place.tokens.size() - 1;
+  const Place* source = &place;
+  std::size_t there = std::min(common_prefix(place.tokens, place.cached), most);
+  std::size_t coming = 0;
+  for (const Place& other : places_) {
+    if (&other == &place) continue;
+    const std::size_t common = std::min(common_prefix(place.tokens, other.cached), most);
+    if (common > there) {
+      source = &other;
+      there = common;
+    }
+    if (!other.work.has_value() || !other.begun) continue;
+    coming = std::max(coming, std::min(common_prefix(place.tokens, other.tokens), most));
+  }
+  if (coming >= there + kWorthWaiting) return false;
+  const auto positions = static_cast<std::int64_t>(there);
+  if (source == &place) {
+    session_.truncate(positions, place.sequence);
+  } else {
+    session_.copy_prefix(source->sequence, place.sequence, positions);
+  }
+  place.cached.assign(place.tokens.begin(), place.tokens.begin() + positions);
+  place.counts.reused_tokens += positions;
+  place.begun = true;
+  return true;
+}
+
+void EngineModel::add_rows(Place& place) {
+  const std::size_t room = static_cast<std::size_t>(session_.most_rows()) - rows_.size();
+  const std::size_t count = std::min(room, place.pending());
+  if (count == 0) return;
+  const std::size_t first = place.cached.size(), end = first + count;
+  const std::size_t base = rows_.size();
+  const bool last = end == place.tokens.size();
+  for (std::size_t i = first; i < end; ++i) {
+    rows_.push_back({place.sequence, place.tokens[i], last && i + 1 == end});
+  }
+  pieces_.push_back({&place, count});
+  const auto* choice = std::get_if<ChoiceWork>(&*place.work);
+  if (choice == nullptr) return;
+  const std::vector<ChoiceWork::Target>& targets = choice->paths()[place.path].targets;
+  for (; place.target < targets.size() && targets[place.target].row < end; ++place.target) {
+    const ChoiceWork::Target& target = targets[place.target];
+    targets_.push_back({static_cast<std::int64_t>(base + target.row - first), target.token});
+    judged_.push_back({&place, &target});
+  }
+}
+
+void EngineModel::evaluate(bool texts) {
+  if (texts) {
+    session_.step_greedy(rows_, [&](std::int64_t row, int token) {
+      const int sequence = rows_[static_cast<std::size_t>(row)].sequence;
+      places_[static_cast<std::size_t>(sequence)].next = token;
+    });
+    return;
+  }
+  session_.step_scores(rows_, targets_, [&](std::int64_t i, double log_probability, bool best) {
+    const Judged& judged = judged_[static_cast<std::size_t>(i)];
+    std::get<ChoiceWork>(*judged.place->work).judge(*judged.target, log_probability, best);
+  });
+}
+
+// All tokens of the place are in the cache. Whether there are others to evaluate.
+bool EngineModel::goes_on(Place& place) {
+  if (auto* text = std::get_if<TextWork>(&*place.work)) {
+    if (!text->take(place.next)) return false;
+    place.tokens.push_back(place.next);
+    return true;
+  }
+  return next_path(place, std::get<ChoiceWork>(*place.work));
+}
+
+bool EngineModel::next_path(Place& place, const ChoiceWork& work) {
+  const auto paths = work.paths();
+  do {
+    if (++place.path == paths.size()) return false;
+  } while (paths[place.path].shared == paths[place.path].tokens.size());
+  const ChoiceWork::Path& path = paths[place.path];
+  place.tokens = path.tokens;
+  place.target = 0;
+  place.cached.resize(path.shared);
+  place.counts.reused_tokens += static_cast<std::int64_t>(path.shared);
+  session_.truncate(static_cast<std::int64_t>(path.shared), place.sequence);
+  return true;
+}
+
+void EngineModel::finish(Place& place, BatchAdvance& advance) {
+  BatchAnswer answer;
+  answer.ticket = place.ticket;
+  answer.counts = place.counts;
+  if (auto* text = std::get_if<TextWork>(&*place.work)) {
+    evals::Generation generation = std::move(*text).answer();
+    answer.answer = std::move(generation.text);
+    answer.prompt_tokens = generation.prompt_tokens;
+    answer.new_tokens = generation.new_tokens;
+    answer.dropped_tokens = generation.dropped_tokens;
+  } else {
+    answer.answer = std::move(std::get<ChoiceWork>(*place.work)).answer();
+  }
+  add(counts_, place.counts);
+  advance.evaluated.push_back({place.ticket, place.evaluated});
+  advance.answered.push_back(std::move(answer));
+  place.work.reset();
+}
+
+// Behind something that threw nobody knows what the session holds.
+void EngineModel::forget() noexcept {
+  for (Place& place : places_) {
+    place.work.reset();
+    place.cached.clear();
+    session_.truncate(0, place.sequence);
+  }
+}
+
+BatchAnswer EngineModel::alone(const evals::Request& request) {
+  if (places() != places_.size()) throw Error("a request alone: others are in flight", 1);
+  submit(0, request);
+  return std::move(advance().answered.front());
+}
 
 std::vector<evals::Likelihood> EngineModel::log_likelihoods(
     const std::string& context, std::span<const std::string> continuations) {
-  std::vector<evals::Likelihood> likelihoods;
-  for (const std::string& continuation : continuations) {
-    EncodedPair pair = encode_pair(*tokenizer_, context, continuation);
-    if (pair.continuation.empty()) {
-      throw Error("the continuation \"" + continuation +
-                      "\" has no tokens of its own behind its context, so it has no likelihood",
-                  1);
-    }
-    likelihoods.push_back(likelihood(std::move(pair)));
-  }
-  return likelihoods;
+  return std::get<evals::ChoiceAnswer>(
+      alone(evals::ChoiceRequest{context, {continuations.begin(), continuations.end()}, {}})
+          .answer);
 }
 
-// The logits behind the context's last token judge the first token of the continuation, and so on;
-// the last token of the continuation is never evaluated.
-evals::Likelihood EngineModel::likelihood(EncodedPair pair) {
-  const auto scored = std::ssize(pair.continuation);
-  if (scored > session_.context()) {
-    throw Error(fmt::format("continuation: expected at most {} tokens (the context), got {}",
-                            session_.context(), scored),
-                1);
-  }
-  std::vector<int> tokens = std::move(pair.context);
-  tokens.insert(tokens.end(), pair.continuation.begin(), pair.continuation.end());
-  truncate_left(tokens, session_.context() + 1);
-  tokens.pop_back();
-  const std::size_t before = tokens.size() - static_cast<std::size_t>(scored);
-
-  evals::Likelihood result{.greedy = true, .tokens = scored};
-  const auto judge = [&](std::int64_t index, std::span<const float> logits) {
-    check_stop();
-    const int token = pair.continuation[static_cast<std::size_t>(index)];
-    result.log_likelihood += log_probability(logits, token);
-    result.greedy = result.greedy && engine::argmax(logits) == token;
-  };
-  // Context and continuation apart: logits of a context token would be computed for nothing.
-  const std::span<const int> all(tokens);
-  judge(0, fill(all.first(before + 1)));
-  if (scored > 1) {
-    const std::span<const int> rest = all.subspan(before + 1);
-    session_.prefill_all(
-        rest, [&](std::int64_t i, std::span<const float> logits) { judge(i + 1, logits); });
-    cached_.insert(cached_.end(), rest.begin(), rest.end());
-    counts_.evaluated_tokens += std::ssize(rest);
-  }
-  return result;
+std::vector<evals::Likelihood> EngineModel::rolling_log_likelihoods(const std::string& text) {
+  return std::get<evals::ChoiceAnswer>(alone(evals::RollingRequest{text}).answer);
 }
 
 evals::Generation EngineModel::generate(const std::string& prompt,
                                         const evals::GenerationLimits& limits) {
-  const std::int64_t room = session_.context() - limits.max_tokens;
-  if (room < 1) {
-    throw Error(
-        fmt::format("context: expected more than the {} tokens that may be generated, got {}",
-                    limits.max_tokens, session_.context()));
-  }
-  // lm-evaluation-harness stops at the text of EOS too, spelled out in ordinary tokens.
-  std::vector<std::string> until = limits.until;
-  if (tokenizer_->eos() >= 0) until.push_back(tokenizer_->decode({tokenizer_->eos()}, false));
-  std::erase(until, "");
-  std::vector<int> tokens = encode_prompt(*tokenizer_, prompt);
-  evals::Generation result;
-  result.dropped_tokens = truncate_left(tokens, room);
-  result.prompt_tokens = std::ssize(tokens);
-  int next = engine::argmax(fill(tokens));
-  while (!ends_text(next)) {
-    const std::size_t before = result.text.size();
-    result.text += tokenizer_->decode({next}, true);
-    ++result.new_tokens;
-    if (result.new_tokens == limits.max_tokens || stops(result.text, before, until)) break;
-    check_stop();
-    const int token = next;
-    next = session_.decode_greedy(token);
-    cached_.push_back(token);
-    ++counts_.evaluated_tokens;
-  }
-  result.text = valid_text(evals::cut_at_stops(result.text, until));
-  return result;
-}
-
-std::span<const float> EngineModel::fill(std::span<const int> tokens) {
-  if (tokens.empty()) throw Error("prompt: expected at least one token, got none");
-  const auto mismatch = std::mismatch(tokens.begin(), tokens.end(), cached_.begin(), cached_.end());
-  // The last token is evaluated in any case: its logits are what the caller wants.
-  std::size_t done =
-      std::min(static_cast<std::size_t>(mismatch.first - tokens.begin()), tokens.size() - 1);
-  // Whatever throws below: cached_ never claims more than the session holds.
-  cached_.resize(done);
-  session_.truncate(static_cast<std::int64_t>(done));
-  counts_.reused_tokens += static_cast<std::int64_t>(done);
-  std::span<const float> logits;
-  while (done < tokens.size()) {
-    check_stop();
-    const std::span<const int> part = tokens.subspan(done, std::min(kStride, tokens.size() - done));
-    logits = session_.prefill(part);
-    cached_.insert(cached_.end(), part.begin(), part.end());
-    counts_.evaluated_tokens += std::ssize(part);
-    done += part.size();
-  }
-  return logits;
-}
-
-std::int64_t EngineModel::truncate_left(std::vector<int>& tokens, std::int64_t longest) {
-  const std::int64_t dropped = std::max<std::int64_t>(std::ssize(tokens) - longest, 0);
-  if (dropped == 0) return 0;
-  tokens.erase(tokens.begin(), tokens.begin() + dropped);
-  ++counts_.truncated_prompts;
-  counts_.dropped_tokens += dropped;
-  return dropped;
-}
-
-bool EngineModel::ends_text(int token) const noexcept {
-  return std::find(ends_.begin(), ends_.end(), token) != ends_.end();
+  BatchAnswer answer = alone(evals::TextRequest{prompt, limits, {}});
+  return {.text = std::get<std::string>(std::move(answer.answer)),
+          .prompt_tokens = answer.prompt_tokens,
+          .new_tokens = answer.new_tokens,
+          .dropped_tokens = answer.dropped_tokens};
 }
 
 void EngineModel::check_stop() const {

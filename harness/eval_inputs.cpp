@@ -12,8 +12,8 @@
 
 #include "datasets/jsonl.h"
 #include "harness/data_home.h"
-#include "harness/engine_model.h"
 #include "harness/error.h"
+#include "harness/prompt_tokens.h"
 
 namespace tern::harness {
 
@@ -43,11 +43,25 @@ std::int64_t doc_id_of(const datasets::JsonlPlace& place, const json& line) {
   return found->get<std::int64_t>();
 }
 
-ordered_json choice_line(const evals::ChoiceRequest& request, const engine::Tokenizer* tokenizer) {
-  if (tokenizer == nullptr) {
-    throw Error(
-        "--print-prompts: expected a model (-m) or --tokenizer for the token ids, got none");
+void require(const engine::Tokenizer* tokenizer) {
+  if (tokenizer != nullptr) return;
+  throw Error("--print-prompts: expected a model (-m) or --tokenizer for the token ids, got none");
+}
+
+ordered_json messages_json(const std::vector<evals::ChatMessage>& messages) {
+  ordered_json list = ordered_json::array();
+  for (const evals::ChatMessage& message : messages) {
+    list.push_back({{"role", message.role}, {"content", message.content}});
   }
+  return list;
+}
+
+ordered_json choice_line(const evals::ChoiceRequest& request, const engine::Tokenizer* tokenizer) {
+  if (!request.messages.empty()) {
+    return {{"messages", messages_json(request.messages)},
+            {"continuations", request.continuations}};
+  }
+  require(tokenizer);
   ordered_json line = {{"context", request.context}, {"continuations", request.continuations}};
   line["context_ids"] = ordered_json::array();
   line["continuation_ids"] = ordered_json::array();
@@ -59,6 +73,40 @@ ordered_json choice_line(const evals::ChoiceRequest& request, const engine::Toke
   return line;
 }
 
+ordered_json contexts_line(const evals::ContextsRequest& request,
+                           const engine::Tokenizer* tokenizer) {
+  ordered_json line = {{"continuation", request.continuation}};
+  for (const auto& messages : request.messages) {
+    line["messages"].push_back(messages_json(messages));
+  }
+  if (!request.messages.empty()) return line;
+  require(tokenizer);
+  line["contexts"] = request.contexts;
+  for (const std::string& context : request.contexts) {
+    const EncodedPair pair = encode_pair(*tokenizer, context, request.continuation);
+    line["context_ids"].push_back(pair.context);
+    line["continuation_ids"].push_back(pair.continuation);
+  }
+  return line;
+}
+
+ordered_json text_line(const evals::TextRequest& request) {
+  if (request.messages.empty()) return {{"prompt", request.prompt}};
+  return {{"messages", messages_json(request.messages)}};
+}
+
+// What a request asks, beside the number of its document.
+ordered_json request_line(const evals::Request& request, const engine::Tokenizer* tokenizer) {
+  if (const auto* text = std::get_if<evals::TextRequest>(&request)) return text_line(*text);
+  if (const auto* rolling = std::get_if<evals::RollingRequest>(&request)) {
+    return {{"text", rolling->text}};
+  }
+  if (const auto* contexts = std::get_if<evals::ContextsRequest>(&request)) {
+    return contexts_line(*contexts, tokenizer);
+  }
+  return choice_line(std::get<evals::ChoiceRequest>(request), tokenizer);
+}
+
 }  // namespace
 
 fs::path find_data(const fs::path& given, const evals::TaskInfo& task) {
@@ -66,12 +114,12 @@ fs::path find_data(const fs::path& given, const evals::TaskInfo& task) {
   if (!given.empty()) {
     if (fs::is_directory(given, ignored)) return given;
     throw Error(
-        fmt::format("--data: expected a folder with {}/, got {}", task.name, given.string()));
+        fmt::format("--data: expected a folder with {}/, got {}", task.folder, given.string()));
   }
   std::string looked;
   for (const fs::path& place : usual_places()) {
-    if (fs::is_directory(place / task.name, ignored)) return place;
-    looked += (looked.empty() ? "" : " or ") + (place / task.name).string();
+    if (fs::is_directory(place / task.folder, ignored)) return place;
+    looked += (looked.empty() ? "" : " or ") + (place / task.folder).string();
   }
   throw Error(fmt::format("the data of {} is not there: looked for {}; --data names its folder",
                           task.name, looked));
@@ -119,12 +167,7 @@ void print_prompts(std::ostream& out, const evals::Task& task, std::size_t docum
     ordered_json line;
     if (with_task) line["task"] = task.info().name;
     line["doc_id"] = i;
-    const evals::Request request = task.request(i);
-    if (const auto* text = std::get_if<evals::TextRequest>(&request)) {
-      line["prompt"] = text->prompt;
-    } else {
-      line.update(choice_line(std::get<evals::ChoiceRequest>(request), tokenizer));
-    }
+    line.update(request_line(task.request(i), tokenizer));
     out << line.dump(-1, ' ', true, json::error_handler_t::replace) << '\n';
   }
 }

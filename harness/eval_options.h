@@ -2,28 +2,44 @@
 // The command line of `tern eval`: lm_eval's words for what is asked, llama-bench's for how it
 // runs. Reading it checks every value; it loads and writes nothing.
 
+#include <array>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/model.h"
+#include "evals/fewshot.h"
+#include "harness/shard.h"
 #include "kernels/attention/attention.h"
 
 namespace tern::harness {
 
-enum class EvalMode { kRun, kScoreResponses, kPrintPrompts, kFetch };
+enum class EvalMode { kRun, kScoreResponses, kPrintPrompts, kMerge, kFetch };
+
+// Items asked at once where --batch_size auto finds room for the caches of so many: a micro-batch
+// of 512 tokens is then full of short questions, and the weights are read for as many texts at a
+// time.
+inline constexpr int kMostAutoBatch = 32;
 
 struct EvalOptions {
   EvalMode mode = EvalMode::kRun;
   std::vector<std::string> tasks;
   std::optional<double> limit;  // documents per task; below 1: that share of them
   std::optional<int> num_fewshot;
+  // Of Python's, numpy's and torch's generators, which decide nothing here, and of the few-shot
+  // draws; lm_eval's defaults.
+  std::array<std::uint32_t, 4> seeds = {0, 1234, 1234, evals::kFewshotSeed};
   std::string model;
   std::string tokenizer;            // empty: the model's own
   std::filesystem::path data;       // empty: looked for
   std::filesystem::path responses;  // kScoreResponses
+  std::vector<std::string> merge;   // kMerge: files of records, or ids
   std::filesystem::path db;         // empty: the default store
+  std::filesystem::path output;     // a folder, or FILE.json: lm_eval's files; empty: none
+  Shard shard;                      // the part of the documents that is asked for
+  std::string baseline = "none";    // as for `tern bench`
   bool fp16_twin = false;
   bool resume = false;
   bool json = false;
@@ -35,6 +51,7 @@ struct EvalOptions {
   int threads = 0;        // 0: physical cores
   int context = 0;        // 0: the model's, at most kDefaultEvalContext
   int ubatch = 0;
+  int batch = 1;        // items asked at once; 0: as many as the caches have room for
   std::string kernels;  // empty: the best row
   engine::ModelOptions model_options;
   kernels::CacheType cache_k = kernels::CacheType::kF16;

@@ -16,9 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-// The seed of every few-shot draw (lm-evaluation-harness's default).
-constexpr int kFewshotSeed = 1234;
-
 json digests(const std::vector<FileDigest>& files) {
   json list = json::array();
   for (const FileDigest& file : files) list.push_back(file.sha256);
@@ -33,6 +30,23 @@ json task_identity(const TaskRun& run) {
           {"num_fewshot", run.task->num_fewshot()},
           {"documents", run.documents},
           {"data", std::move(data)}};
+}
+
+json model_identity(const EvalSubject& subject) {
+  return subject.files.empty() ? json(subject.model->facts().spec) : digests(subject.files);
+}
+
+json tokenizer_identity(const EvalSubject& subject) {
+  return subject.tokenizer_files.empty() ? json("the model's own")
+                                         : digests(subject.tokenizer_files);
+}
+
+json baseline_identity(const EvalSubject& subject) {
+  return {{"subject", subject.name},
+          {"model", model_identity(subject)},
+          {"twin", subject.twin},
+          {"head", name(subject.model->facts().head)},
+          {"tokenizer", tokenizer_identity(subject)}};
 }
 
 json data_part(const evals::Task& task) {
@@ -65,8 +79,9 @@ json eval_part(const TaskRun& run, const std::string& subject) {
                {"items", json::array()}};
   for (const std::string_view filter : info.filters) part["filters"].push_back(filter);
   for (const evals::Metric& metric : info.metrics) {
-    part["metrics"].push_back(
-        {{"name", metric.name}, {"higher_is_better", metric.higher_is_better}});
+    part["metrics"].push_back({{"name", metric.name},
+                               {"higher_is_better", metric.higher_is_better},
+                               {"aggregation", evals::aggregation_name(metric.aggregation)}});
   }
   return part;
 }
@@ -95,10 +110,15 @@ evals::Answer answer_from_json(const json& object) {
 json results_json(const evals::ItemResult& result) {
   json list = json::array();
   for (const evals::FilterResult& filter : result.filters) {
-    json part = {{"filter", filter.filter}};
+    json part = {{"filter", filter.filter}, {"metrics", json::object()}};
     if (std::holds_alternative<std::string>(result.answer)) part["response"] = filter.response;
     for (const evals::MetricValue& value : filter.metrics) {
-      part["metrics"][value.metric] = value.value;
+      // A sum and what it is spread over have no meaning as the score of one item.
+      if (value.weight.has_value()) {
+        part["weighted"][value.metric] = {{"sum", value.value}, {"weight", *value.weight}};
+      } else {
+        part["metrics"][value.metric] = value.value;
+      }
     }
     list.push_back(std::move(part));
   }
@@ -111,6 +131,9 @@ std::string differences(const json& wanted, const json& found) {
   for (const auto& [key, value] : wanted.items()) {
     if (found.is_object() && found.contains(key) && found.at(key) == value) continue;
     names += (names.empty() ? "" : ", ") + key;
+  }
+  for (const auto& [key, value] : found.items()) {
+    if (!wanted.contains(key)) names += (names.empty() ? "" : ", ") + key;
   }
   return names;
 }
@@ -134,26 +157,33 @@ void take_items(const Record& record, std::vector<TaskRun>& runs) {
 }  // namespace
 
 json identity_json(const EvalIdentity& identity, const std::vector<TaskRun>& runs) {
-  const engine::ModelFacts& facts = identity.model->facts();
+  const EvalSubject& first = identity.first();
   const BuildInfo& build = build_info();
   json tasks = json::array();
-  for (const TaskRun& run : runs) tasks.push_back(task_identity(run));
-  return {
+  for (const TaskRun& run : runs) {
+    if (run.subject == 0) tasks.push_back(task_identity(run));
+  }
+  json object = {
       {"tasks", std::move(tasks)},
-      {"fewshot_seed", kFewshotSeed},
-      {"model", identity.files != nullptr ? digests(*identity.files) : json(facts.spec)},
-      {"fp16_twin", identity.fp16_twin},
-      {"head", name(facts.head)},
-      {"tokenizer",
-       identity.tokenizer != nullptr ? digests(*identity.tokenizer) : json("the model's own")},
+      {"fewshot_seed", identity.fewshot_seed},
+      {"model", model_identity(first)},
+      {"fp16_twin", first.twin},
+      {"head", name(first.model->facts().head)},
+      {"tokenizer", tokenizer_identity(first)},
       {"n_ctx", identity.context},
       {"n_ubatch", identity.ubatch},
+      {"batch_size", identity.batch > 0 ? json(identity.batch) : json("auto")},
       {"type_k", identity.type_k},
       {"type_v", identity.type_v},
       {"kernels", identity.kernels},
       {"threads", identity.threads},
       {"build", fmt::format("{} ({})", build.version, build.commit)},
   };
+  if (!identity.shard.whole()) object["shard"] = text_of(identity.shard);
+  for (std::size_t i = 1; i < identity.subjects->size(); ++i) {
+    object["baselines"].push_back(baseline_identity((*identity.subjects)[i]));
+  }
+  return object;
 }
 
 Record begin_eval_record(const EvalIdentity& identity, const std::vector<TaskRun>& runs,
@@ -171,12 +201,18 @@ Record begin_eval_record(const EvalIdentity& identity, const std::vector<TaskRun
                           {"n_ubatch", identity.ubatch},
                           {"type_k", identity.type_k},
                           {"type_v", identity.type_v},
-                          {"tokenizer", identity.tokenizer_description},
+                          {"tokenizer", identity.first().tokenizer->description()},
                           {"clock", "CLOCK_MONOTONIC_RAW"},
                           {"identity", identity_json(identity, runs)}};
-  document["subjects"].push_back(
-      subject_part({identity.subject, identity.model, identity.files}, identity.fp16_twin));
-  for (const TaskRun& run : runs) document["evals"].push_back(eval_part(run, identity.subject));
+  if (!identity.shard.whole()) document["protocol"]["shard"] = text_of(identity.shard);
+  for (const EvalSubject& subject : *identity.subjects) {
+    document["subjects"].push_back(subject_part(
+        {subject.name, subject.model.get(), subject.files.empty() ? nullptr : &subject.files},
+        subject.twin));
+  }
+  for (const TaskRun& run : runs) {
+    document["evals"].push_back(eval_part(run, identity.subjects->at(run.subject).name));
+  }
   return record;
 }
 
@@ -193,6 +229,9 @@ json to_json(const EvalItem& item) {
                       {"evaluated", item.tokens.evaluated_tokens},
                       {"reused", item.tokens.reused_tokens}};
   object["energy"] = to_json(item.energy);
+  if (item.company > 1) {
+    object["batch"] = {{"questions", item.company}, {"windows", energy::name(item.windows)}};
+  }
   object["results"] = results_json(result);
   return object;
 }
@@ -216,6 +255,10 @@ EvalItem eval_item_from_json(const json& object, const evals::Task& task) try {
   item.tokens.evaluated_tokens = tokens.at("evaluated").get<std::int64_t>();
   item.tokens.reused_tokens = tokens.at("reused").get<std::int64_t>();
   item.energy = energy_from_json(object.at("energy"));
+  if (object.contains("batch")) {
+    item.company = object.at("batch").at("questions").get<int>();
+    item.windows = energy_from_json({{"status", object.at("batch").at("windows")}}).status;
+  }
   return item;
 } catch (const json::exception& error) {
   throw Error(std::string("an evaluated item of the record cannot be read: ") + error.what());

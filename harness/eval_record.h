@@ -10,6 +10,7 @@
 #include "engine/thread_pool.h"
 #include "harness/bench_record.h"
 #include "harness/eval_run.h"
+#include "harness/eval_subjects.h"
 #include "harness/record.h"
 #include "harness/record_lock.h"
 #include "harness/record_store.h"
@@ -19,18 +20,18 @@ namespace tern::harness {
 // Everything that decides an evaluation's answers and how they were timed: two runs with the same
 // identity ask the same questions of the same model in the same way.
 struct EvalIdentity {
-  const engine::Model* model = nullptr;
-  std::string subject;  // "ternary", "baseline", "float"
-  bool fp16_twin = false;
-  const std::vector<FileDigest>* files = nullptr;      // of the model; null: synthetic
-  const std::vector<FileDigest>* tokenizer = nullptr;  // null: the model's own
-  std::string tokenizer_description;
+  const std::vector<EvalSubject>* subjects = nullptr;
   std::int64_t context = 0;
   std::int64_t ubatch = 0;
+  int batch = 1;  // as given: 0 is "auto"
   std::string type_k, type_v;
   std::string kernels;
   int threads = 0;
   std::optional<double> limit;  // as given
+  Shard shard;
+  std::uint32_t fewshot_seed = evals::kFewshotSeed;
+
+  const EvalSubject& first() const { return subjects->front(); }
 };
 
 nlohmann::json identity_json(const EvalIdentity& identity, const std::vector<TaskRun>& runs);

@@ -55,23 +55,54 @@ json tensors_json(std::span<const engine::TensorView> tensors) {
   return list;
 }
 
+const char* name(engine::Activation activation) {
+  switch (activation) {
+    case engine::Activation::kRelu2:
+      return "relu2";
+    case engine::Activation::kSilu:
+      return "silu";
+    case engine::Activation::kGelu:
+      break;
+  }
+  return "gelu_tanh";
+}
+
+// What only some architectures have.
+void add_particulars(json& config, const engine::ModelConfig& c) {
+  if (!c.rope_divisors.empty()) config["rope_divisors"] = c.rope_divisors;
+  if (c.qkv_bias) config["qkv_bias"] = true;
+  if (c.qk_norms) config["qk_norms"] = true;
+  if (c.post_norms) config["post_norms"] = true;
+  if (c.embedding_scale != 1) config["embedding_scale"] = c.embedding_scale;
+  if (c.query_scalar > 0) config["query_scalar"] = c.query_scalar;
+  if (c.sliding.empty()) return;
+  config["sliding_window"] = c.window;
+  config["sliding_rope_theta"] = c.sliding_rope_theta;
+  config["sliding_layers"] = json::array();
+  for (std::int64_t layer = 0; layer < c.layers; ++layer) {
+    if (c.slides(layer)) config["sliding_layers"].push_back(layer);
+  }
+}
+
 json config_json(const engine::ModelConfig& c) {
-  return {{"architecture", c.architecture},
-          {"name", printable(c.name)},
-          {"vocab", c.vocab},
-          {"context", c.context},
-          {"hidden", c.hidden},
-          {"layers", c.layers},
-          {"ffn", c.ffn},
-          {"heads", c.heads},
-          {"kv_heads", c.kv_heads},
-          {"head_dim", c.head_dim},
-          {"rope_theta", c.rope_theta},
-          {"rope_pairs", c.rope_pairs == engine::RopePairs::kHalf ? "half" : "interleaved"},
-          {"rms_eps", c.rms_eps},
-          {"activation", c.activation == engine::Activation::kRelu2 ? "relu2" : "silu"},
-          {"sub_norms", c.sub_norms},
-          {"tied_embedding", c.tied_embedding}};
+  json config = {{"architecture", c.architecture},
+                 {"name", printable(c.name)},
+                 {"vocab", c.vocab},
+                 {"context", c.context},
+                 {"hidden", c.hidden},
+                 {"layers", c.layers},
+                 {"ffn", c.ffn},
+                 {"heads", c.heads},
+                 {"kv_heads", c.kv_heads},
+                 {"head_dim", c.head_dim},
+                 {"rope_theta", c.rope_theta},
+                 {"rope_pairs", c.rope_pairs == engine::RopePairs::kHalf ? "half" : "interleaved"},
+                 {"rms_eps", c.rms_eps},
+                 {"activation", name(c.activation)},
+                 {"sub_norms", c.sub_norms},
+                 {"tied_embedding", c.tied_embedding}};
+  add_particulars(config, c);
+  return config;
 }
 
 // The configuration, or why this version cannot run the model.

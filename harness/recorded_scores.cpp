@@ -1,8 +1,10 @@
 #include "harness/recorded_scores.h"
 
 #include <cmath>
+#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numbers>
 #include <utility>
 
 #include "harness/statistics.h"
@@ -30,6 +32,58 @@ void take_results(const json& item, Values& values) {
       if (!value.is_number()) continue;
       values[{filter.get<std::string>(), metric}].push_back(value.get<double>());
     }
+  }
+}
+
+// Sums and what they are spread over, by filter and metric.
+struct Weighted {
+  double sum = 0, weight = 0;
+  std::int64_t n = 0;
+};
+using WeightedSums = std::map<std::pair<std::string, std::string>, Weighted>;
+
+void take_weighted(const json& item, WeightedSums& sums) {
+  for (const json& result : member(item, "results")) {
+    const json& filter = member(result, "filter");
+    const json& metrics = member(result, "weighted");
+    if (!filter.is_string() || !metrics.is_object()) continue;
+    for (const auto& [metric, value] : metrics.items()) {
+      const json& sum = member(value, "sum");
+      const json& weight = member(value, "weight");
+      if (!sum.is_number() || !weight.is_number()) continue;
+      Weighted& all = sums[{filter.get<std::string>(), metric}];
+      all.sum += sum.get<double>();
+      all.weight += weight.get<double>();
+      ++all.n;
+    }
+  }
+}
+
+// How the values of a metric become one, "" where the evaluation does not say.
+std::string aggregation_of(const json& eval, const std::string& metric) {
+  for (const json& each : member(eval, "metrics")) {
+    const json& aggregation = member(each, "aggregation");
+    if (member(each, "name") == metric && aggregation.is_string()) return aggregation;
+  }
+  return "";
+}
+
+void add_weighted(const json& eval, json& scores) {
+  WeightedSums sums;
+  for (const json& item : eval.at("items")) take_weighted(item, sums);
+  for (const auto& [name, all] : sums) {
+    if (!(all.weight > 0)) continue;
+    const double rate = -(all.sum / all.weight);
+    const std::string aggregation = aggregation_of(eval, name.second);
+    json score = {{"filter", name.first}, {"metric", name.second}, {"items", all.n}};
+    if (aggregation == "weighted_perplexity") {
+      score["value"] = std::exp(rate);
+    } else if (aggregation == "bits_per_byte") {
+      score["value"] = rate / std::numbers::ln2;
+    } else {
+      continue;
+    }
+    scores.push_back(std::move(score));
   }
 }
 
@@ -87,6 +141,7 @@ json entry_of(const json& eval) {
   if (!items.is_array()) return entry;
   entry["items"] = items.size();
   entry["scores"] = scores_of(items);
+  add_weighted(eval, entry["scores"]);
   entry["energy"] = energy_of(items);
   add_time(items, entry);
   return entry;

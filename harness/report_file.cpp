@@ -36,7 +36,8 @@ int write_all(int fd, const std::string& text) {
 
 }  // namespace
 
-ReportFile::ReportFile(std::string target) : target_(std::move(target)) {
+ReportFile::ReportFile(std::string target, std::string option)
+    : target_(std::move(target)), option_(std::move(option)) {
   if (target_.empty() || target_ == "-") {
     fd_ = target_.empty() ? STDERR_FILENO : STDOUT_FILENO;
     return;
@@ -62,7 +63,7 @@ ReportFile::~ReportFile() {
 
 void ReportFile::fail(int error) const {
   const std::string where = target_.empty() ? "stderr" : target_ == "-" ? "stdout" : target_;
-  throw Error(fmt::format("--report: could not write to {}: {}", where, std::strerror(error)));
+  throw Error(fmt::format("{}: could not write to {}: {}", option_, where, std::strerror(error)));
 }
 
 void ReportFile::write(const std::string& text) {

@@ -10,8 +10,8 @@ namespace tern::harness {
 class ReportFile {
  public:
   // "": stderr; "-": stdout; otherwise a path. A device or a pipe is written to directly. Throws
-  // Error.
-  explicit ReportFile(std::string target);
+  // Error, which names the option that the target came from.
+  explicit ReportFile(std::string target, std::string option = "--report");
   ~ReportFile();  // leaves no unfinished file behind
   ReportFile(const ReportFile&) = delete;
   ReportFile& operator=(const ReportFile&) = delete;
@@ -23,6 +23,7 @@ class ReportFile {
   [[noreturn]] void fail(int error) const;
 
   std::string target_;
+  std::string option_;
   std::string temporary_;  // to be renamed; empty: written in place
   int fd_ = -1;
   bool own_ = false;

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "engine/error.h"
+#include "engine/formats/float_blocks.h"
 #include "kernels/float16.h"
 
 namespace tern::engine {
@@ -53,6 +54,10 @@ BlockLayout layout(DType type) noexcept {
       return {32, 18};
     case DType::kQ6_K:
       return {kSuperBlock, 210};
+    case DType::kQ4_K:
+      return {kSuperBlock, 144};
+    case DType::kQ5_0:
+      return {32, 22};
   }
   return {1, 1};
 }
@@ -94,17 +99,6 @@ std::int64_t check_row(const TensorView& tensor, std::int64_t row,
     fail(tensor, "a row below " + std::to_string(rows), "row " + std::to_string(row));
   }
   return cols;
-}
-
-unsigned u8(std::byte b) noexcept { return std::to_integer<unsigned>(b); }
-
-float f16_at(const std::byte* p) noexcept {
-  return kernels::f16_to_f32(static_cast<std::uint16_t>(u8(p[0]) | (u8(p[1]) << 8)));
-}
-
-float f32_at(const std::byte* p) noexcept {
-  const std::uint32_t bits = u8(p[0]) | (u8(p[1]) << 8) | (u8(p[2]) << 16) | (u8(p[3]) << 24);
-  return std::bit_cast<float>(bits);
 }
 
 std::int8_t trit(unsigned code) noexcept {
@@ -249,39 +243,6 @@ void tq_row(const TensorView& tensor, std::int64_t row, std::int64_t cols, T* ou
 // ---- rows of other types
 // ----------------------------------------------------------------------------
 
-void q8_0_block(const std::byte* block, float* out) noexcept {
-  const float d = f16_at(block);
-  for (int i = 0; i < 32; ++i)
-    out[i] = static_cast<float>(static_cast<std::int8_t>(block[2 + i])) * d;
-}
-
-// ggml block_q4_0: d, then byte j holds element j in its low and element j + 16 in its high nibble.
-void q4_0_block(const std::byte* block, float* out) noexcept {
-  const float d = f16_at(block);
-  for (int i = 0; i < 16; ++i) {
-    const unsigned pair = u8(block[2 + i]);
-    out[i] = static_cast<float>(static_cast<int>(pair & 15u) - 8) * d;
-    out[i + 16] = static_cast<float>(static_cast<int>(pair >> 4) - 8) * d;
-  }
-}
-
-// ggml block_q6_K: ql[128], qh[64], scales[16], d. Within each half of 128, element 32g+k has its
-// low four bits in ql[k or k+32] and its top two in qh[k]. d * scale is exact, so the product
-// rounds once.
-void q6_k_block(const std::byte* block, float* out) noexcept {
-  const std::byte* const scales = block + 192;
-  const float d = f16_at(block + 208);
-  for (int i = 0; i < kSuperBlock; ++i) {
-    const int half = i / 128, group = i % 128 / 32, k = i % 32;
-    const unsigned low_byte = u8(block[64 * half + k + (group % 2 != 0 ? 32 : 0)]);
-    const unsigned low = group < 2 ? low_byte & 0xfu : low_byte >> 4;
-    const unsigned high = (u8(block[128 + 32 * half + k]) >> (2 * group)) & 3u;
-    const int q = static_cast<int>(low | (high << 4)) - 32;
-    const int scale = static_cast<std::int8_t>(scales[i / 16]);
-    out[i] = d * static_cast<float>(scale) * static_cast<float>(q);
-  }
-}
-
 template <typename Decode>
 void block_row(const TensorView& tensor, std::int64_t row, std::int64_t cols, float* out,
                Decode decode) {
@@ -388,6 +349,10 @@ void decode_row(const TensorView& tensor, std::int64_t row, float* out) {
       return block_row(tensor, row, cols, out, q4_0_block);
     case DType::kQ6_K:
       return block_row(tensor, row, cols, out, q6_k_block);
+    case DType::kQ4_K:
+      return block_row(tensor, row, cols, out, q4_k_block);
+    case DType::kQ5_0:
+      return block_row(tensor, row, cols, out, q5_0_block);
     case DType::kTq1_0:
     case DType::kTq2_0:
       return tq_row(tensor, row, cols, out);
@@ -395,6 +360,17 @@ void decode_row(const TensorView& tensor, std::int64_t row, float* out) {
       return i2s_row(tensor, row, cols, f32_at(i2s_scale_at(tensor)), out);
     default:
       fail(tensor, "a floating-point or quantised type", std::string(name(tensor.type)));
+  }
+}
+
+void q5_0_as_q8_0(const TensorView& tensor, std::int64_t row, std::byte* out) {
+  if (tensor.type != DType::kQ5_0) fail(tensor, "q5_0", std::string(name(tensor.type)));
+  const std::int64_t blocks = check_row(tensor, row, 1) / 32;
+  const std::byte* in = tensor.bytes.data() + row * blocks * 22;
+  for (std::int64_t b = 0; b < blocks; ++b, in += 22, out += 34) {
+    std::memcpy(out, in, 2);  // d
+    const auto integers = q5_0_integers(in);
+    std::memcpy(out + 2, integers.data(), integers.size());
   }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // How element types lie in memory: sizes, and decoding of one row to binary32 or to trits. Sources
-// of each layout: ggml (F16, BF16, Q8_0, Q4_0, Q6_K, TQ1_0, TQ2_0), bitnet.cpp (I2_S), the Hugging
-// Face BitNet integration (packed U8).
+// of each layout: ggml (F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K, Q6_K, TQ1_0, TQ2_0), bitnet.cpp (I2_S),
+// the Hugging Face BitNet integration (packed U8).
 
 #include <cstddef>
 #include <cstdint>
@@ -21,8 +21,12 @@ std::int64_t block_elements(DType type) noexcept;
 std::int64_t tensor_bytes(DType type, std::span<const std::int64_t> shape) noexcept;
 
 // Row `row` of a matrix (rows, cols) as binary32, by the type's defining formula. Types: F32, F16,
-// BF16, Q8_0, Q4_0, Q6_K, TQ1_0, TQ2_0, I2_S. out: (cols).
+// BF16, Q8_0, Q4_0, Q5_0, Q4_K, Q6_K, TQ1_0, TQ2_0, I2_S. out: (cols).
 void decode_row(const TensorView& tensor, std::int64_t row, float* out);
+
+// Row `row` of a Q5_0 matrix as the blocks of Q8_0 that stand for the same values: the same scales
+// over wider integers. out: cols / 32 * 34 bytes.
+void q5_0_as_q8_0(const TensorView& tensor, std::int64_t row, std::byte* out);
 
 // Ternary types: the trits of one row, out: (cols). Codes that are no trit (3 in I2_S or TQ2_0)
 // throw Error naming tensor and row.

@@ -19,8 +19,8 @@ std::uint64_t pair_of(int left, int right) noexcept {
 }
 
 // Heaps keep the largest in front: the lowest rank, then the leftmost.
-bool later(const BytePairEncoder::Scratch::Candidate& a,
-           const BytePairEncoder::Scratch::Candidate& b) noexcept {
+bool later(const PairMerger::Scratch::Candidate& a,
+           const PairMerger::Scratch::Candidate& b) noexcept {
   return a.rank != b.rank ? a.rank > b.rank : a.at > b.at;
 }
 
@@ -50,19 +50,7 @@ MergeTable::Found MergeTable::find(int left, int right) const noexcept {
   return slots_[slot].found;
 }
 
-BytePairEncoder::BytePairEncoder(const Vocabulary& vocabulary) : merges_(vocabulary.merges) {
-  byte_token_.fill(-1);
-  if (vocabulary.ignore_merges) whole_.reserve(vocabulary.tokens.size());
-  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    const VocabularyToken& token = vocabulary.tokens[id];
-    if (token.kind != TokenKind::kNormal) continue;
-    if (token.bytes.size() == 1)
-      byte_token_[static_cast<unsigned char>(token.bytes[0])] = static_cast<int>(id);
-    if (vocabulary.ignore_merges) whole_.emplace(token.bytes, static_cast<int>(id));
-  }
-}
-
-void BytePairEncoder::push(Scratch& scratch, std::uint32_t at) const {
+void PairMerger::push(Scratch& scratch, std::uint32_t at) const {
   const Scratch::Symbol& left = scratch.symbols[at];
   if (left.next == kEnd) return;
   const int right = scratch.symbols[left.next].token;
@@ -72,7 +60,7 @@ void BytePairEncoder::push(Scratch& scratch, std::uint32_t at) const {
   std::push_heap(scratch.heap.begin(), scratch.heap.end(), later);
 }
 
-void BytePairEncoder::merge_all(Scratch& scratch) const {
+void PairMerger::merge_all(Scratch& scratch) const {
   auto& symbols = scratch.symbols;
   while (!scratch.heap.empty()) {
     std::pop_heap(scratch.heap.begin(), scratch.heap.end(), later);
@@ -92,32 +80,51 @@ void BytePairEncoder::merge_all(Scratch& scratch) const {
   }
 }
 
-void BytePairEncoder::encode(std::string_view piece, std::vector<int>& ids,
-                             Scratch& scratch) const {
-  if (piece.size() >= kEnd) {
-    throw Error("text: expected pieces of less than 4 GiB, got " + std::to_string(piece.size()) +
-                " bytes without a break");
-  }
-  if (const auto whole = whole_.find(piece); whole != whole_.end()) {
-    ids.push_back(whole->second);
-    return;
+void PairMerger::merge(std::vector<int>& ids, Scratch& scratch) const {
+  if (scratch.tokens.size() >= kEnd) {
+    throw Error("text: expected less than 4 Gi bytes without a break, got " +
+                std::to_string(scratch.tokens.size()));
   }
   scratch.symbols.clear();
   scratch.heap.clear();
-  const auto count = static_cast<std::uint32_t>(piece.size());
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const auto byte = static_cast<unsigned char>(piece[i]);
-    if (byte_token_[byte] < 0) {
-      throw Error("text: expected bytes that the vocabulary has tokens for, got byte " +
-                  std::to_string(byte));
-    }
+  const auto count = static_cast<std::uint32_t>(scratch.tokens.size());
+  for (std::uint32_t i = 0; i < count; ++i)
     scratch.symbols.push_back(
-        {byte_token_[byte], i == 0 ? kEnd : i - 1, i + 1 < count ? i + 1 : kEnd});
-  }
+        {scratch.tokens[i], i == 0 ? kEnd : i - 1, i + 1 < count ? i + 1 : kEnd});
   for (std::uint32_t i = 0; i + 1 < count; ++i) push(scratch, i);
   merge_all(scratch);
   for (std::uint32_t at = 0; at != kEnd && at < count; at = scratch.symbols[at].next)
     ids.push_back(scratch.symbols[at].token);
+}
+
+BytePairEncoder::BytePairEncoder(const Vocabulary& vocabulary) : merger_(vocabulary.merges) {
+  byte_token_.fill(-1);
+  if (vocabulary.ignore_merges) whole_.reserve(vocabulary.tokens.size());
+  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    const VocabularyToken& token = vocabulary.tokens[id];
+    if (token.kind != TokenKind::kNormal) continue;
+    if (token.bytes.size() == 1)
+      byte_token_[static_cast<unsigned char>(token.bytes[0])] = static_cast<int>(id);
+    if (vocabulary.ignore_merges) whole_.emplace(token.bytes, static_cast<int>(id));
+  }
+}
+
+void BytePairEncoder::encode(std::string_view piece, std::vector<int>& ids,
+                             Scratch& scratch) const {
+  if (const auto whole = whole_.find(piece); whole != whole_.end()) {
+    ids.push_back(whole->second);
+    return;
+  }
+  scratch.tokens.clear();
+  for (const char c : piece) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte_token_[byte] < 0) {
+      throw Error("text: expected bytes that the vocabulary has tokens for, got byte " +
+                  std::to_string(byte));
+    }
+    scratch.tokens.push_back(byte_token_[byte]);
+  }
+  merger_.merge(ids, scratch);
 }
 
 }  // namespace tern::engine

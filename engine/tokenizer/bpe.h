@@ -34,12 +34,13 @@ class MergeTable {
   int shift_ = 0;
 };
 
-class BytePairEncoder {
+// Merges adjacent tokens, the pair of lowest rank first and of equals the leftmost, until no two of
+// them merge.
+class PairMerger {
  public:
-  // Keeps references into `vocabulary`, which must outlive it.
-  explicit BytePairEncoder(const Vocabulary& vocabulary);
+  explicit PairMerger(const std::vector<Merge>& merges) : merges_(merges) {}
 
-  // What merging works on, kept between pieces so that they do not allocate.
+  // What merging works on, kept between texts so that they do not allocate.
   struct Scratch {
     struct Symbol {
       int token;  // -1: merged into its left neighbour
@@ -49,19 +50,33 @@ class BytePairEncoder {
       std::uint32_t rank, at;
       int left, right;
     };
+    std::vector<int> tokens;
     std::vector<Symbol> symbols;
     std::vector<Candidate> heap;
   };
 
-  // Appends the ids of `piece`, in n log n of its bytes. Throws Error when the vocabulary lacks a
-  // byte.
-  void encode(std::string_view piece, std::vector<int>& ids, Scratch& scratch) const;
+  // Appends what becomes of scratch.tokens (ids from 0), in n log n.
+  void merge(std::vector<int>& ids, Scratch& scratch) const;
 
  private:
   void push(Scratch& scratch, std::uint32_t at) const;
   void merge_all(Scratch& scratch) const;
 
   MergeTable merges_;
+};
+
+class BytePairEncoder {
+ public:
+  using Scratch = PairMerger::Scratch;
+
+  // Keeps references into `vocabulary`, which must outlive it.
+  explicit BytePairEncoder(const Vocabulary& vocabulary);
+
+  // Appends the ids of `piece`. Throws Error when the vocabulary lacks a byte.
+  void encode(std::string_view piece, std::vector<int>& ids, Scratch& scratch) const;
+
+ private:
+  PairMerger merger_;
   std::array<int, 256> byte_token_{};  // -1: none
   std::unordered_map<std::string_view, int> whole_;
 };

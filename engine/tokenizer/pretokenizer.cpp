@@ -3,11 +3,13 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <string>
 
 #include "engine/error.h"
+#include "engine/tokenizer/utf8.h"
 
 namespace tern::engine {
 namespace {
@@ -23,38 +25,53 @@ namespace {
 #define SPACES \
   R"(\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})"
 
-constexpr char kPattern[] = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|)"
-                            R"([^\r\n)" LETTERS NUMBERS R"(]?[)" LETTERS R"(]+|)"
-                            R"([)" NUMBERS R"(]{1,3}|)"
-                            R"( ?[^)" SPACES LETTERS NUMBERS R"(]+[\r\n]*|)"
-                            R"([)" SPACES R"(]*[\r\n]+|)"
-                            R"([)" SPACES R"(]+(?![^)" SPACES R"(])|)"
-                            R"([)" SPACES R"(]+)";
+// The parts that Llama 3 and Qwen 2 have in common, around their numbers.
+#define CONTRACTIONS_AND_WORDS       \
+  R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|)" \
+  R"([^\r\n)" LETTERS NUMBERS R"(]?[)" LETTERS R"(]+|)"
+#define SYMBOLS_AND_SPACES                         \
+  R"( ?[^)" SPACES LETTERS NUMBERS R"(]+[\r\n]*|)" \
+  R"([)" SPACES R"(]*[\r\n]+|)"                    \
+  R"([)" SPACES R"(]+(?![^)" SPACES R"(])|)"       \
+  R"([)" SPACES R"(]+)"
 
+constexpr std::string_view kLlama3Pattern =
+    CONTRACTIONS_AND_WORDS R"([)" NUMBERS R"(]{1,3}|)" SYMBOLS_AND_SPACES;
+constexpr std::string_view kQwen2Pattern =
+    CONTRACTIONS_AND_WORDS R"([)" NUMBERS R"(]|)" SYMBOLS_AND_SPACES;
+constexpr std::string_view kGpt2Pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?[)" LETTERS R"(]+| ?[)" NUMBERS R"(]+|)"
+    R"( ?[^)" SPACES LETTERS NUMBERS R"(]+|)"
+    R"([)" SPACES R"(]+(?![^)" SPACES R"(])|)"
+    R"([)" SPACES R"(]+)";
+
+#undef CONTRACTIONS_AND_WORDS
+#undef SYMBOLS_AND_SPACES
 #undef LETTERS
 #undef NUMBERS
 #undef SPACES
 
 constexpr std::uint32_t kMatchOptions = PCRE2_ANCHORED | PCRE2_NO_UTF_CHECK;
 
-// The length of the well-formed UTF-8 sequence at the start of `text`; 0 when there is none.
-// Unicode 15, table 3-7.
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  const unsigned second = byte(1);
-  const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-  const bool surrogate = lead == 0xed && second >= 0xa0;
-  const bool beyond = lead == 0xf4 && second >= 0x90;
-  return overlong || surrogate || beyond ? 0 : length;
-}
+struct Rule {
+  SplitRule rule;
+  std::string_view name, regex, pattern;
+};
+
+constexpr std::array<Rule, 3> kRules = {{
+    {SplitRule::kLlama3, "llama-bpe",
+     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
+     R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     kLlama3Pattern},
+    {SplitRule::kQwen2, "qwen2",
+     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
+     R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     kQwen2Pattern},
+    {SplitRule::kGpt2, "gpt-2",
+     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", kGpt2Pattern},
+}};
+
+const Rule& row(SplitRule rule) { return kRules[static_cast<std::size_t>(rule)]; }
 
 // The same text with each stray byte replaced by a control character, which the regular expression
 // treats as it treats U+FFFD; offsets stay the same. Returns whether there was a stray byte.
@@ -90,9 +107,15 @@ struct FreeContext {
 
 }  // namespace
 
-const std::string_view kLlama3Regex =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
-    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
+std::string_view regex_of(SplitRule rule) { return row(rule).regex; }
+std::string_view name(SplitRule rule) { return row(rule).name; }
+
+std::optional<SplitRule> split_rule_of(std::string_view regex) {
+  for (const Rule& rule : kRules) {
+    if (rule.regex == regex) return rule.rule;
+  }
+  return std::nullopt;
+}
 
 struct Pretokenizer::Regex {
   pcre2_code* code = nullptr;
@@ -100,10 +123,11 @@ struct Pretokenizer::Regex {
   ~Regex() { pcre2_code_free(code); }
 };
 
-Pretokenizer::Pretokenizer() : regex_(std::make_unique<Regex>()) {
+Pretokenizer::Pretokenizer(SplitRule rule) : regex_(std::make_unique<Regex>()) {
+  const std::string_view pattern = row(rule).pattern;
   int error = 0;
   PCRE2_SIZE at = 0;
-  regex_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(kPattern), sizeof(kPattern) - 1,
+  regex_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
                                PCRE2_UTF | PCRE2_UCP, &error, &at, nullptr);
   if (regex_->code == nullptr) {
     throw Error("regular expression of the tokenizer: expected PCRE2 to compile it, got '" +

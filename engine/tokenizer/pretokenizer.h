@@ -1,22 +1,34 @@
 #pragma once
-// Cuts text into the pieces inside which tokens are merged, with Llama 3's regular expression.
-// Thread-safe. White space is Unicode's White_Space and letters and numbers are those of Unicode 15
-// or newer, whatever the version of the regex library: the same text must give the same ids
-// everywhere.
+// Cuts text into the pieces inside which tokens are merged, with the regular expression of a family
+// of models. Thread-safe. White space is Unicode's White_Space and letters and numbers are those of
+// Unicode 15 or newer, whatever the version of the regex library: the same text must give the same
+// ids everywhere.
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 namespace tern::engine {
 
+enum class SplitRule : std::uint8_t {
+  kLlama3,
+  kQwen2,  // Llama 3's, but each digit is a piece
+  kGpt2,
+};
+
 // The regular expression as tokenizer.json files spell it.
-extern const std::string_view kLlama3Regex;
+std::string_view regex_of(SplitRule rule);
+// nullopt: not one of ours.
+std::optional<SplitRule> split_rule_of(std::string_view regex);
+// "llama-bpe", "qwen2", "gpt-2": the name GGUF files give it.
+std::string_view name(SplitRule rule);
 
 class Pretokenizer {
  public:
-  Pretokenizer();  // Llama 3's
+  explicit Pretokenizer(SplitRule rule);
   ~Pretokenizer();
   Pretokenizer(const Pretokenizer&) = delete;
   Pretokenizer& operator=(const Pretokenizer&) = delete;

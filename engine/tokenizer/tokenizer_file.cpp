@@ -2,13 +2,16 @@
 #include <algorithm>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "engine/error.h"
 #include "engine/formats/gguf.h"
 #include "engine/mapped_file.h"
 #include "engine/tokenizer/byte_level_tokenizer.h"
+#include "engine/tokenizer/sentencepiece_tokenizer.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "engine/tokenizer/vocabulary.h"
+#include "engine/tokenizer/vocabulary_settings.h"
 
 namespace tern::engine {
 namespace {
@@ -36,18 +39,41 @@ Vocabulary read_json(const fs::path& path) {
                             config.string());
 }
 
-Vocabulary read_folder(const fs::path& folder) {
-  const fs::path path = folder / "tokenizer.json";
+// A ModelProto begins with a piece, which begins with its text; no line of ranks does.
+bool is_sentencepiece(std::string_view start) {
+  return start.size() > 2 && start[0] == '\n' && start[2] == '\n';
+}
+
+Vocabulary read_sentencepiece(const fs::path& path) {
+  const MappedFile file(path);
+  Vocabulary vocabulary = vocabulary_of_sentencepiece(text_of(file, path), path.string());
+  const fs::path config = path.parent_path() / "tokenizer_config.json";
   std::error_code ignored;
-  if (!fs::exists(path, ignored))
-    refuse_vocabulary("tokenizer", folder.string(), "tokenizer.json", "none");
-  return read_json(path);
+  if (fs::exists(config, ignored)) {
+    const MappedFile config_file(config);
+    apply_tokenizer_config(text_of(config_file, config), config.string(), vocabulary);
+  }
+  return vocabulary;
+}
+
+Vocabulary read_file(const fs::path& path);
+
+Vocabulary read_folder(const fs::path& folder) {
+  std::error_code ignored;
+  for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
+    if (fs::exists(folder / name, ignored)) return read_file(folder / name);
+  }
+  refuse_vocabulary("tokenizer", folder.string(), "tokenizer.json or tokenizer.model", "neither");
 }
 
 Vocabulary read_vocabulary(const fs::path& path) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return read_folder(path);
   if (path.extension() == ".safetensors") return read_folder(path.parent_path());
+  return read_file(path);
+}
+
+Vocabulary read_file(const fs::path& path) {
   const MappedFile file(path);
   const std::string_view start(reinterpret_cast<const char*>(file.bytes().data()),
                                std::min<std::size_t>(file.bytes().size(), 64));
@@ -55,6 +81,7 @@ Vocabulary read_vocabulary(const fs::path& path) {
   const std::size_t first = start.find_first_not_of(" \t\r\n");
   if (path.extension() == ".json" || (first != start.npos && start[first] == '{'))
     return read_json(path);
+  if (is_sentencepiece(start)) return read_sentencepiece(path);
   return vocabulary_of_ranks(text_of(file, path), path.string());
 }
 
@@ -65,7 +92,10 @@ std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& path) {
     throw Error("tokenizer of " + path.string() +
                 ": expected a file, got a synthetic model, which has no tokenizer");
   }
-  return make_byte_level_tokenizer(read_vocabulary(path));
+  Vocabulary vocabulary = read_vocabulary(path);
+  return vocabulary.algorithm == Algorithm::kByteLevel
+             ? make_byte_level_tokenizer(std::move(vocabulary))
+             : make_sentencepiece_tokenizer(std::move(vocabulary));
 }
 
 }  // namespace tern::engine

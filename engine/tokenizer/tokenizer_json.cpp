@@ -1,114 +1,50 @@
-// Hugging Face's tokenizer.json. Only what Llama 3 uses is understood, and every key that could
-// change ids is looked at: what is not understood is refused by its name, never skipped.
+// Hugging Face's tokenizer.json: byte-level BPE (Llama 3, Qwen 2, Falcon 3) and SentencePiece's BPE
+// and unigram models (Llama 2, Gemma). Every key that could change ids is looked at: what is not
+// understood is refused by its name, never skipped.
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
-#include "engine/error.h"
 #include "engine/tensor.h"
-#include "engine/tokenizer/pretokenizer.h"
+#include "engine/tokenizer/json_node.h"
 #include "engine/tokenizer/vocabulary.h"
+#include "engine/tokenizer/vocabulary_settings.h"
 
 namespace tern::engine {
 namespace {
 
 using Json = nlohmann::json;
 
-std::string show(const Json& value) {
-  if (value.is_string()) return quote_name(value.get_ref<const std::string&>());
-  if (value.is_object()) return "an object";
-  if (value.is_array()) return "a list";
-  return quote_name(value.dump());
+// The parts of a pipeline: of a Sequence its steps, of anything else itself.
+std::vector<JsonNode> steps_of(const JsonNode& node, const std::string& list) {
+  if (!node.at("type", "a name").is("Sequence")) return {node};
+  const JsonNode steps = node.at(list, "a list");
+  std::vector<JsonNode> all;
+  for (std::size_t i = 0; i < steps.size(); ++i) all.push_back(steps.at(i));
+  return all;
 }
 
-Json parse(std::string_view text, const std::string& origin) {
-  try {
-    return Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    refuse_vocabulary("tokenizer", origin, "JSON",
-                      "invalid JSON at byte " + std::to_string(error.byte));
-  } catch (const Json::exception&) {
-    refuse_vocabulary("tokenizer", origin, "JSON", "a number out of range");
-  }
+bool has_type(const JsonNode& node, std::string_view type) {
+  return node.at("type", "a name").is(type);
 }
 
-// A value and its path in the document, so that a refusal names the key.
-class Node {
- public:
-  Node(const Json& value, std::string path, const std::string& origin)
-      : value_(value), path_(std::move(path)), origin_(origin) {}
+// {"String": text}; patterns by regular expression give false.
+bool is_string_pattern(const JsonNode& node, std::string_view text) {
+  const JsonNode pattern = node.at("pattern", "an object with String");
+  return pattern.has("String") && pattern.at("String", "").is(text);
+}
 
-  const Json& value() const { return value_; }
-
-  [[noreturn]] void refuse(const std::string& expected) const {
-    refuse_vocabulary(path_, origin_, expected, show(value_));
-  }
-  [[noreturn]] void lacks(const std::string& key, const std::string& expected) const {
-    refuse_vocabulary(path_of(key), origin_, expected, "no such key");
-  }
-
-  bool has(const std::string& key) const {
-    return object().contains(key) && !object()[key].is_null();
-  }
-
-  Node at(const std::string& key, const std::string& expected) const {
-    const auto found = object().find(key);
-    if (found == object().end()) lacks(key, expected);
-    return {*found, path_of(key), origin_};
-  }
-  Node at(std::size_t i) const {
-    return {value_[i], path_ + "[" + std::to_string(i) + "]", origin_};
-  }
-
-  const Json& object() const {
-    if (!value_.is_object()) refuse("an object");
-    return value_;
-  }
-  std::size_t size() const {
-    if (!value_.is_array()) refuse("a list");
-    return value_.size();
-  }
-  const std::string& string() const {
-    if (!value_.is_string()) refuse("a string");
-    return value_.get_ref<const std::string&>();
-  }
-  int id() const {
-    if (!value_.is_number_unsigned() ||
-        value_.get<std::uint64_t>() > static_cast<std::uint64_t>(kMaxTokenId)) {
-      refuse("an id from 0 to " + std::to_string(kMaxTokenId));
-    }
-    return value_.get<int>();
-  }
-
-  // A switch that must be `wanted`; absent counts as `absent`.
-  void require(const std::string& key, bool wanted, bool absent) const {
-    const char* const text = wanted ? "true" : "false";
-    if (!object().contains(key)) {
-      if (wanted != absent) lacks(key, text);
-    } else if (const Node node = at(key, text); node.value_ != Json(wanted)) {
-      node.refuse(text);
-    }
-  }
-  void require(const std::string& key, std::string_view wanted) const {
-    const std::string expected = quote_name(wanted);
-    if (const Node node = at(key, expected); node.value_ != Json(wanted)) node.refuse(expected);
-  }
-  // Must be absent, null, false, 0 or "".
-  void require_none(const std::string& key) const {
-    if (!has(key)) return;
-    const Node node = at(key, "");
-    const Json& v = node.value_;
-    if (v != Json(false) && v != Json("") && !(v.is_number() && v == Json(0)))
-      node.refuse("none of it, as in Llama 3");
-  }
-
- private:
-  std::string path_of(const std::string& key) const {
-    return path_.empty() ? key : path_ + "." + key;
-  }
-
-  const Json& value_;
-  std::string path_;
-  const std::string& origin_;
-};
+// Metaspace says when it puts a space in front in an older and a newer way.
+SpacePrefix prefix_of_metaspace(const JsonNode& step) {
+  step.require("replacement", kSpaceMark);
+  const bool add = step.boolean("add_prefix_space", true);
+  if (!step.has("prepend_scheme")) return add ? SpacePrefix::kUnlessSpace : SpacePrefix::kNone;
+  const JsonNode scheme = step.at("prepend_scheme", "");
+  if (scheme.is("always")) return SpacePrefix::kUnlessSpace;
+  if (scheme.is("first")) return SpacePrefix::kFirst;
+  if (scheme.is("never")) return SpacePrefix::kNone;
+  scheme.refuse("'always', 'first' or 'never'");
+}
 
 class Reader {
  public:
@@ -116,51 +52,193 @@ class Reader {
       : root_(document, "", origin), origin_(origin), index_(origin) {}
 
   Vocabulary read() {
-    if (!root_.value().is_object())
-      refuse_vocabulary("tokenizer", origin_, "an object", show(root_.value()));
-    const Node model = root_.at("model", "an object");
-    check_model(model);
-    check_normalizer();
-    check_pre_tokenizer(root_.at("pre_tokenizer", "Llama 3's Split and ByteLevel"));
-    root_.at("decoder", "an object with type 'ByteLevel'").require("type", "ByteLevel");
-    read_vocab(model.at("vocab", "an object of tokens and ids"));
-    read_merges(model.at("merges", "a list of pairs of tokens"));
+    const JsonNode model = root_.at("model", "an object");
+    const JsonNode decoder = root_.at("decoder", "an object");
+    if (has_type(decoder, "ByteLevel")) {
+      read_byte_level(model);
+    } else {
+      read_sentencepiece(model, decoder);
+    }
     if (root_.has("added_tokens")) read_added_tokens(root_.at("added_tokens", ""));
     if (root_.has("post_processor")) read_post_processor(root_.at("post_processor", ""));
-    vocabulary_.description = "llama-bpe, from tokenizer.json";
     return std::move(vocabulary_);
   }
 
  private:
-  void check_model(const Node& model) {
+  bool sentencepiece() const { return vocabulary_.algorithm != Algorithm::kByteLevel; }
+
+  // ---- Byte-level BPE.
+
+  void read_byte_level(const JsonNode& model) {
     model.require("type", "BPE");
-    for (const char* key :
-         {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"})
-      model.require_none(key);
-    if (model.object().contains("ignore_merges")) {
-      const Node ignore = model.at("ignore_merges", "");
-      if (!ignore.value().is_boolean()) ignore.refuse("true or false");
-      vocabulary_.ignore_merges = ignore.value().get<bool>();
+    model.require_none("byte_fallback");
+    read_merge_settings(model);
+    if (root_.has("normalizer")) {
+      for (const JsonNode& step : steps_of(root_.at("normalizer", ""), "normalizers")) {
+        step.require("type", "NFC");
+        vocabulary_.nfc = true;
+      }
     }
+    read_pieces(root_.at("pre_tokenizer", "Split and ByteLevel"));
+    read_vocab(model.at("vocab", "an object of tokens and ids"));
+    read_merges(model.at("merges", "a list of pairs of tokens"));
+    vocabulary_.description = std::string(name(vocabulary_.split)) + ", from tokenizer.json";
   }
 
-  void check_normalizer() const {
-    if (root_.has("normalizer")) root_.at("normalizer", "").refuse("null, as in Llama 3");
-  }
-
-  static void check_pre_tokenizer(const Node& pre) {
+  void read_pieces(const JsonNode& pre) {
+    if (has_type(pre, "ByteLevel")) {
+      vocabulary_.split = SplitRule::kGpt2;
+      pre.require("add_prefix_space", false, true);
+      pre.require("use_regex", true, true);
+      return;
+    }
     pre.require("type", "Sequence");
-    const Node steps = pre.at("pretokenizers", "Split and ByteLevel");
+    const JsonNode steps = pre.at("pretokenizers", "Split and ByteLevel");
     if (steps.size() != 2) steps.refuse("two steps, Split and ByteLevel");
-    const Node split = steps.at(0);
-    split.require("type", "Split");
-    split.at("pattern", "an object with Regex").require("Regex", kLlama3Regex);
-    split.require("behavior", "Isolated");
-    split.require("invert", false, false);
-    const Node bytes = steps.at(1);
+    read_split(steps.at(0));
+    const JsonNode bytes = steps.at(1);
     bytes.require("type", "ByteLevel");
     bytes.require("add_prefix_space", false, true);
     bytes.require("use_regex", false, true);
+  }
+
+  void read_split(const JsonNode& split) {
+    split.require("type", "Split");
+    const std::string expected = "the regular expression of Llama 3, Qwen 2 or GPT-2";
+    const JsonNode regex = split.at("pattern", "an object with Regex").at("Regex", expected);
+    const auto rule = split_rule_of(regex.string());
+    if (!rule) regex.refuse(expected);
+    vocabulary_.split = *rule;
+    // The expressions match all of a text, so to keep the matches or to remove what is between
+    // them is the same.
+    const bool removed = split.boolean("invert", false);
+    split.require("behavior", removed ? "Removed" : "Isolated");
+  }
+
+  // ---- SentencePiece.
+
+  void read_sentencepiece(const JsonNode& model, const JsonNode& decoder) {
+    const JsonNode type = model.at("type", "'BPE' or 'Unigram'");
+    byte_tokens_ = model.boolean("byte_fallback", false);
+    if (type.is("Unigram")) {
+      vocabulary_.algorithm = Algorithm::kUnigram;
+      vocabulary_.fuse_unknown = true;
+      vocabulary_.description = "SentencePiece unigram, from tokenizer.json";
+      read_spaces(decoder);
+      read_unigram(model);
+      return;
+    }
+    if (!type.is("BPE")) type.refuse("'BPE' or 'Unigram'");
+    vocabulary_.algorithm = Algorithm::kMerges;
+    vocabulary_.fuse_unknown = model.boolean("fuse_unk", false);
+    vocabulary_.description = "SentencePiece BPE, from tokenizer.json";
+    read_merge_settings(model);
+    read_spaces(decoder);
+    read_vocab(model.at("vocab", "an object of tokens and ids"));
+    read_merges(model.at("merges", "a list of pairs of tokens"));
+    if (model.has("unk_token")) {
+      const JsonNode unknown = model.at("unk_token", "");
+      const auto id = index_.find(unknown.string());
+      if (!id) unknown.refuse("a token of model.vocab");
+      vocabulary_.unknown = *id;
+    }
+  }
+
+  // How spaces become U+2581 and back.
+  void read_spaces(const JsonNode& decoder) {
+    bool replaced = false;
+    if (root_.has("normalizer")) {
+      for (const JsonNode& step : steps_of(root_.at("normalizer", ""), "normalizers"))
+        read_normalizer(step, replaced);
+    }
+    if (root_.has("pre_tokenizer")) {
+      for (const JsonNode& step : steps_of(root_.at("pre_tokenizer", ""), "pretokenizers"))
+        read_space_splitter(step, replaced);
+    }
+    if (!replaced && !vocabulary_.metaspace) {
+      refuse_vocabulary("normalizer", origin_, "Replace of ' ' by U+2581, or Metaspace",
+                        "neither, so what becomes of spaces is unknown");
+    }
+    for (const JsonNode& step : steps_of(decoder, "decoders")) read_decoder(step);
+  }
+
+  void read_normalizer(const JsonNode& step, bool& replaced) {
+    if (has_type(step, "Prepend")) {
+      step.require("prepend", kSpaceMark);
+      vocabulary_.prefix = SpacePrefix::kAlways;
+    } else if (has_type(step, "Replace")) {
+      if (!is_string_pattern(step, " ")) step.at("pattern", "").refuse("the String ' '");
+      step.require("content", kSpaceMark);
+      replaced = true;
+    } else if (has_type(step, "Precompiled")) {
+      step.require_none("precompiled_charsmap");
+    } else {
+      step.at("type", "").refuse("Prepend or Replace");
+    }
+  }
+
+  void read_space_splitter(const JsonNode& step, bool replaced) {
+    if (has_type(step, "Metaspace")) {
+      if (vocabulary_.prefix != SpacePrefix::kNone)
+        step.at("type", "").refuse("no Metaspace beside a Prepend");
+      vocabulary_.metaspace = true;
+      vocabulary_.prefix = prefix_of_metaspace(step);
+      vocabulary_.split_words = step.boolean("split", true);
+    } else if (has_type(step, "Split")) {  // Gemma's: finds nothing where spaces have been replaced
+      if (!replaced || !is_string_pattern(step, " "))
+        step.at("pattern", "").refuse("the String ' ' behind a Replace of it");
+      step.require("invert", false, false);
+    } else {
+      step.at("type", "").refuse("Metaspace or Split");
+    }
+  }
+
+  void read_decoder(const JsonNode& step) {
+    if (has_type(step, "Metaspace")) {
+      vocabulary_.strip_prefix = prefix_of_metaspace(step) != SpacePrefix::kNone;
+    } else if (has_type(step, "Strip")) {
+      step.require("content", " ");
+      const int start = step.at("start", "0 or 1").id();
+      if (start > 1 || step.at("stop", "0").id() != 0)
+        step.at("start", "").refuse("0 or 1 (stop 0)");
+      vocabulary_.strip_prefix = start == 1;
+    } else if (has_type(step, "Replace")) {
+      if (!is_string_pattern(step, kSpaceMark)) step.at("pattern", "").refuse("the String U+2581");
+      step.require("content", " ");
+    } else if (!has_type(step, "ByteFallback") && !has_type(step, "Fuse")) {
+      step.at("type", "")
+          .refuse("ByteLevel, or SentencePiece's Replace, ByteFallback, Fuse, Strip");
+    }
+  }
+
+  void read_unigram(const JsonNode& model) {
+    const JsonNode vocab = model.at("vocab", "a list of tokens with their scores");
+    if (vocab.size() == 0) vocab.refuse("at least one token");
+    for (std::size_t id = 0; id < vocab.size(); ++id) {
+      const JsonNode entry = vocab.at(id);
+      if (entry.size() != 2 || id > static_cast<std::size_t>(kMaxTokenId))
+        entry.refuse("a token and its score, and not too many of them");
+      const double score = entry.at(1).number();
+      if (std::abs(score) > double{std::numeric_limits<float>::max()})
+        entry.at(1).refuse("a finite float");
+      add_token(entry.at(0).string(), static_cast<int>(id), vocab).score =
+          static_cast<float>(score);
+    }
+    if (model.has("unk_id")) {
+      const JsonNode unknown = model.at("unk_id", "");
+      if (unknown.id() >= std::ssize(vocabulary_.tokens)) unknown.refuse("an id of model.vocab");
+      vocabulary_.unknown = unknown.id();
+      // Its name in a text is plain text.
+      vocabulary_.tokens[static_cast<std::size_t>(vocabulary_.unknown)].piece = false;
+    }
+  }
+
+  // ---- Both.
+
+  void read_merge_settings(const JsonNode& model) {
+    for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
+      model.require_none(key);
+    vocabulary_.ignore_merges = model.boolean("ignore_merges", false);
   }
 
   VocabularyToken& slot(int id) {
@@ -169,26 +247,35 @@ class Reader {
     return vocabulary_.tokens[at];
   }
 
-  void read_vocab(const Node& vocab) {
+  // `text` outlives the index: it is the document's.
+  VocabularyToken& add_token(const std::string& text, int id, const JsonNode& vocab) {
+    if (text.empty()) vocab.refuse("tokens of one byte or more");
+    VocabularyToken& token = slot(id);
+    if (token.kind != TokenKind::kNone) {
+      refuse_vocabulary("model.vocab[" + quote_name(text) + "]", origin_, "an id of its own",
+                        std::to_string(id) + ", which another token has");
+    }
+    const int byte = byte_tokens_ ? byte_of_token(text) : -1;
+    if (byte >= 0) {
+      token = {std::string(1, static_cast<char>(byte)), TokenKind::kByte};
+    } else {
+      token = sentencepiece() ? sentencepiece_token(text) : normal_token(text);
+    }
+    index_.add(text, id);
+    return token;
+  }
+
+  void read_vocab(const JsonNode& vocab) {
     index_.reserve(vocab.object().size());
     vocabulary_.tokens.reserve(vocab.object().size() + 256);
     for (auto entry = vocab.object().begin(); entry != vocab.object().end(); ++entry) {
-      const std::string& text = entry.key();  // the document outlives the index
-      const std::string path = "model.vocab[" + quote_name(text) + "]";
-      if (text.empty()) vocab.refuse("tokens of one byte or more");
-      const int id = Node(entry.value(), path, origin_).id();
-      VocabularyToken& token = slot(id);
-      if (token.kind != TokenKind::kNone) {
-        refuse_vocabulary(path, origin_, "an id of its own",
-                          std::to_string(id) + ", which another token has");
-      }
-      token = normal_token(text);
-      index_.add(text, id);
+      const std::string path = "model.vocab[" + quote_name(entry.key()) + "]";
+      add_token(entry.key(), JsonNode(entry.value(), path, origin_).id(), vocab);
     }
     if (vocabulary_.tokens.empty()) vocab.refuse("at least one token");
   }
 
-  void read_merges(const Node& merges) {
+  void read_merges(const JsonNode& merges) {
     vocabulary_.merges.reserve(merges.size());
     for (std::size_t i = 0; i < merges.size(); ++i) {
       const Json& merge = merges.value()[i];
@@ -204,99 +291,79 @@ class Reader {
     }
   }
 
-  void read_added_tokens(const Node& added) {
+  void read_added_tokens(const JsonNode& added) {
     for (std::size_t i = 0; i < added.size(); ++i) {
-      const Node token = added.at(i);
+      const JsonNode token = added.at(i);
       const int id = token.at("id", "an id").id();
-      const std::string& content = token.at("content", "a string").string();
-      if (content.empty()) token.at("content", "").refuse("a text of one byte or more");
+      const JsonNode content = token.at("content", "a string");
+      if (content.string().empty()) content.refuse("a text of one byte or more");
       for (const char* key : {"single_word", "lstrip", "rstrip"}) token.require_none(key);
-      const bool special = token.has("special") && token.value()["special"] == Json(true);
+      const bool special = token.boolean("special", false);
       VocabularyToken& known = slot(id);
-      if (known.kind != TokenKind::kNone && known.bytes != content) {
+      const bool same = index_.find(content.string()) == id || known.bytes == content.string();
+      if (known.kind != TokenKind::kNone && !same) {
         token.at("id", "").refuse("an id of its own (" + quote_name(known.bytes) + " has it)");
       }
-      known = {content, special ? TokenKind::kControl : TokenKind::kAdded};
-      if (!names_.emplace(content, id).second) token.at("content", "").refuse("each token once");
+      known.bytes = content.string();
+      known.kind = special ? TokenKind::kControl : TokenKind::kAdded;
+      known.piece = known.piece && !special && unmarked(known.bytes) == known.bytes;
+      known.normalized = token.boolean("normalized", false);
+      if (!names_.emplace(content.string(), id).second) content.refuse("each token once");
     }
   }
 
-  void read_post_processor(const Node& processor) {
-    const Node type = processor.at("type", "'TemplateProcessing', 'ByteLevel' or 'Sequence'");
-    if (type.value() == "Sequence") {
-      const Node steps = processor.at("processors", "a list");
-      for (std::size_t i = 0; i < steps.size(); ++i) {
-        const Node step = steps.at(i);
-        if (step.at("type", "a name").value() == "TemplateProcessing") {
-          read_template(step);
-        } else {
-          step.require("type", "ByteLevel");  // moves offsets only
-        }
+  void read_post_processor(const JsonNode& processor) {
+    const std::string expected = "'TemplateProcessing', 'ByteLevel' or 'Sequence'";
+    processor.at("type", expected);
+    for (const JsonNode& step : steps_of(processor, "processors")) {
+      if (has_type(step, "TemplateProcessing")) {
+        read_template(step.at("single", "a list"));
+      } else if (!has_type(step, "ByteLevel")) {  // which moves offsets only
+        step.at("type", "").refuse(expected);
       }
-    } else if (type.value() == "TemplateProcessing") {
-      read_template(processor);
-    } else {
-      processor.require("type", "ByteLevel");
     }
   }
 
-  // What is put around a text: nothing, or one token in front of it.
-  void read_template(const Node& processor) {
-    const Node single = processor.at("single", "a list");
-    const std::string expected = "at most one special token, in front of the text";
-    if (single.size() == 0 || single.size() > 2) single.refuse(expected);
-    if (!single.at(single.size() - 1).object().contains("Sequence")) single.refuse(expected);
-    if (single.size() == 1) return;
-    const Node name = single.at(0).at("SpecialToken", expected).at("id", "the name of a token");
-    vocabulary_.bos = id_of(name);
-    vocabulary_.add_bos = true;
+  // What is put around a text: nothing, or one token in front, or one behind, or both.
+  void read_template(const JsonNode& single) {
+    const std::string expected = "a text with at most one special token before and one behind it";
+    bool text = false;
+    if (single.size() == 0 || single.size() > 3) single.refuse(expected);
+    for (std::size_t i = 0; i < single.size(); ++i) {
+      if (single.at(i).object().contains("Sequence")) {
+        if (text) single.refuse(expected);
+        text = true;
+        continue;
+      }
+      if (i != (text ? single.size() - 1 : 0)) single.refuse(expected);
+      const int id = id_of(single.at(i).at("SpecialToken", expected).at("id", "a token's name"));
+      (text ? vocabulary_.eos : vocabulary_.bos) = id;
+      (text ? vocabulary_.add_eos : vocabulary_.add_bos) = true;
+    }
+    if (!text) single.refuse(expected);
   }
 
- public:
-  int id_of(const Node& name) const {
+  int id_of(const JsonNode& name) const {
     const auto found = names_.find(name.string());
     if (found == names_.end()) name.refuse("one of added_tokens");
     return found->second;
   }
-  int id_of(const std::string& name) const {
-    const auto found = names_.find(name);
-    return found == names_.end() ? -1 : found->second;
-  }
 
- private:
-  const Node root_;
+  const JsonNode root_;
   const std::string& origin_;
-  AlphabetIndex index_;
+  SpellingIndex index_;
   Vocabulary vocabulary_;
+  bool byte_tokens_ = false;                    // <0xXX> are bytes
   std::unordered_map<std::string, int> names_;  // of added_tokens
 };
-
-// "bos_token" is a name, or an added token with its name as "content".
-int special_id(const Reader& reader, const Node& config, const std::string& key) {
-  const Node token = config.at(key, "");
-  return reader.id_of(token.value().is_object() ? token.at("content", "a string") : token);
-}
 
 }  // namespace
 
 Vocabulary vocabulary_of_json(std::string_view text, const std::string& origin,
                               std::string_view config, const std::string& config_origin) {
-  const Json document = parse(text, origin);
-  Reader reader(document, origin);
-  Vocabulary vocabulary = reader.read();
-  const Json settings = config.empty() ? Json::object() : parse(config, config_origin);
-  const Node node(settings, "", config_origin);
-  if (!settings.is_object())
-    refuse_vocabulary("settings", config_origin, "an object", show(settings));
-  // tokenizer.json itself does not say which token ends a text; without settings, Llama 3's name
-  // does.
-  if (node.has("bos_token")) {
-    vocabulary.bos = special_id(reader, node, "bos_token");
-  } else if (vocabulary.bos < 0) {
-    vocabulary.bos = reader.id_of("<|begin_of_text|>");
-  }
-  vocabulary.eos = node.has("eos_token") ? special_id(reader, node, "eos_token")
-                                         : reader.id_of("<|end_of_text|>");
+  const Json document = parse_json(text, origin);
+  Vocabulary vocabulary = Reader(document, origin).read();
+  apply_tokenizer_config(config, config_origin, vocabulary);
   return vocabulary;
 }
 

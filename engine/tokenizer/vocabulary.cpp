@@ -1,5 +1,8 @@
 #include "engine/tokenizer/vocabulary.h"
 
+#include <algorithm>
+#include <charconv>
+#include <system_error>
 #include <utility>
 
 #include "engine/error.h"
@@ -41,7 +44,34 @@ VocabularyToken normal_token(std::string_view spelling) {
   return {std::string(spelling), TokenKind::kInert};
 }
 
-void AlphabetIndex::add(std::string_view spelling, int id) {
+std::string unmarked(std::string_view text) {
+  std::string plain;
+  plain.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t mark = std::min(text.find(kSpaceMark, at), text.size());
+    plain.append(text, at, mark - at);
+    if (mark < text.size()) plain += ' ';
+    at = mark + kSpaceMark.size();
+  }
+  return plain;
+}
+
+VocabularyToken sentencepiece_token(std::string_view spelling) {
+  // Text has no spaces left when pieces are looked for: one that is spelt with a space is never
+  // met.
+  if (spelling.find(' ') != spelling.npos) return {std::string(spelling), TokenKind::kInert};
+  return {unmarked(spelling), TokenKind::kNormal, true};
+}
+
+int byte_of_token(std::string_view spelling) {
+  if (spelling.size() != 6 || !spelling.starts_with("<0x") || spelling[5] != '>') return -1;
+  unsigned byte = 0;
+  const char* const end = spelling.data() + 5;
+  const auto parsed = std::from_chars(spelling.data() + 3, end, byte, 16);
+  return parsed.ec == std::errc() && parsed.ptr == end ? static_cast<int>(byte) : -1;
+}
+
+void SpellingIndex::add(std::string_view spelling, int id) {
   const auto [known, added] = ids_.emplace(spelling, id);
   if (!added) {
     refuse_vocabulary("token " + quote_name(spelling), origin_, "each token once",
@@ -49,7 +79,12 @@ void AlphabetIndex::add(std::string_view spelling, int id) {
   }
 }
 
-int AlphabetIndex::find(std::string_view spelling, std::size_t merge) const {
+std::optional<int> SpellingIndex::find(std::string_view spelling) const {
+  const auto found = ids_.find(spelling);
+  return found == ids_.end() ? std::nullopt : std::optional(found->second);
+}
+
+int SpellingIndex::part(std::string_view spelling, std::size_t merge) const {
   const auto found = ids_.find(spelling);
   if (found == ids_.end()) {
     refuse_vocabulary("merge " + std::to_string(merge), origin_, "tokens of the vocabulary",
@@ -58,16 +93,16 @@ int AlphabetIndex::find(std::string_view spelling, std::size_t merge) const {
   return found->second;
 }
 
-void AlphabetIndex::add_merge(std::string_view left, std::string_view right,
+void SpellingIndex::add_merge(std::string_view left, std::string_view right,
                               std::vector<Merge>& merges) const {
   const std::size_t rank = merges.size();
-  const int left_id = find(left, rank);
-  const int right_id = find(right, rank);
-  const int result = find(std::string(left).append(right), rank);
+  const int left_id = part(left, rank);
+  const int right_id = part(right, rank);
+  const int result = part(std::string(left).append(right), rank);
   merges.push_back({left_id, right_id, result, static_cast<std::uint32_t>(rank)});
 }
 
-void AlphabetIndex::add_merge(std::string_view pair, std::vector<Merge>& merges) const {
+void SpellingIndex::add_merge(std::string_view pair, std::vector<Merge>& merges) const {
   const std::size_t space = pair.find(' ', 1);
   if (space == pair.npos) {
     refuse_vocabulary("merge " + std::to_string(merges.size()), origin_,

@@ -14,11 +14,12 @@
 #include "engine/thread_pool.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "harness/command.h"
-#include "harness/engine_model.h"
 #include "harness/error.h"
 #include "harness/model_report.h"
+#include "harness/open_tokenizer.h"
 #include "harness/options.h"
 #include "harness/parse_command.h"
+#include "harness/prompt_tokens.h"
 #include "harness/utf8_stream.h"
 
 namespace tern::harness {
@@ -154,8 +155,7 @@ bool read_generate_options(const std::vector<std::string>& args, GenerateOptions
   CLI::App app("Continues a prompt, greedily", "tern model generate");
   add_run_options(app, o.run);
   app.add_option("-p,--prompt", o.prompt, "Text to continue; special tokens in it count as such");
-  app.add_option("--tokenizer", o.tokenizer,
-                 "GGUF vocabulary, tokenizer.json or tiktoken ranks, instead of the model's");
+  app.add_option("--tokenizer", o.tokenizer, kTokenizerHelp);
   app.add_flag("--greedy-head", o.run.greedy_head, kGreedyHeadHelp);
   app.add_option("-n,--n-predict", o.count, "New tokens, at most");
   app.add_option("--temp", o.temperature, "Temperature; only 0 (greedy) is supported");
@@ -200,7 +200,7 @@ int run_generate(const std::vector<std::string>& args) {
   std::unique_ptr<engine::Tokenizer> tokenizer;
   // Ids in and ids out need no tokenizer, and many a model file has none.
   if (o.has_prompt || !o.ids || !o.tokenizer.empty())
-    tokenizer = engine::load_tokenizer(o.tokenizer.empty() ? o.run.model : o.tokenizer);
+    tokenizer = open_tokenizer(o.tokenizer.empty() ? o.run.model : o.tokenizer);
   const std::vector<int> prompt =
       o.has_prompt ? encode_prompt(*tokenizer, o.prompt) : parse_tokens(o.run.tokens);
   if (prompt.empty()) throw Error("--prompt: expected at least one token, got an empty text");
@@ -220,7 +220,7 @@ int run_generate(const std::vector<std::string>& args) {
   Utf8Stream text;
   generate(session, prompt, o, tokenizer.get(), [&](int token) {
     // Rows of the embedding behind the tokenizer's last token have no text.
-    if (token < tokenizer->vocab()) print(text.push(tokenizer->decode({token}, true)));
+    if (token < tokenizer->vocab()) print(text.push(tokenizer->piece(token, true)));
   });
   print(text.finish() + "\n");
   return 0;

@@ -10,6 +10,7 @@
 #include "engine/tokenizer/tokenizer.h"
 #include "harness/command.h"
 #include "harness/error.h"
+#include "harness/open_tokenizer.h"
 #include "harness/parse_command.h"
 
 namespace tern::harness {
@@ -36,12 +37,19 @@ Json parse(const std::string& text, std::size_t line, const std::string& expecte
   return value;
 }
 
+struct Encoding {
+  bool special = false;  // special tokens in the text count as such
+  bool whole = false;    // BOS and EOS where the tokenizer puts them
+};
+
 std::string encode_line(const engine::Tokenizer& tokenizer, const std::string& text,
-                        std::size_t line, bool special) {
+                        std::size_t line, Encoding how) {
   const std::string expected = "a JSON string";
   const Json value = parse(text, line, expected);
   if (!value.is_string()) refuse(line, expected, show(text));
-  const auto ids = tokenizer.encode(value.get_ref<const std::string&>(), special);
+  auto ids = tokenizer.encode(value.get_ref<const std::string&>(), how.special);
+  if (how.whole && tokenizer.add_bos()) ids.insert(ids.begin(), tokenizer.bos());
+  if (how.whole && tokenizer.add_eos()) ids.push_back(tokenizer.eos());
   return Json{{"ids", ids}}.dump();
 }
 
@@ -68,27 +76,26 @@ std::string decode_line(const engine::Tokenizer& tokenizer, const std::string& t
 }  // namespace
 
 int run_model_tokenize(const std::vector<std::string>& args) {
-  CLI::App app("Token ids of JSON strings on standard input, one per line; no BOS is added",
-               "tern model tokenize");
+  CLI::App app("Token ids of JSON strings on standard input, one per line", "tern model tokenize");
   std::string model;
   std::string file;
-  bool special = false;
+  Encoding how;
   bool decode = false;
   app.add_option("-m,--model", model, "GGUF file or Hugging Face folder whose tokenizer to use");
-  app.add_option("--tokenizer", file,
-                 "GGUF vocabulary, tokenizer.json or tiktoken ranks, instead of the model's");
-  app.add_flag("--special", special, "Special tokens in the text become their ids");
+  app.add_option("--tokenizer", file, kTokenizerHelp);
+  app.add_flag("--special", how.special, "Special tokens in the text become their ids");
+  app.add_flag("--add-special", how.whole,
+               "BOS and EOS around each, where the tokenizer asks for them");
   app.add_flag("--decode", decode, "Back: {\"ids\":[...]} or [...] per line to JSON strings");
   if (!parse_command(app, args)) return 0;
   if (model.empty() && file.empty())
     throw Error("tokenizer: expected -m MODEL or --tokenizer FILE, got neither");
-  const auto tokenizer = engine::load_tokenizer(file.empty() ? model : file);
+  const auto tokenizer = open_tokenizer(file.empty() ? model : file);
   // Printed when all of it is known to be good: no half results.
   std::string out;
   std::string text;
   for (std::size_t line = 1; std::getline(std::cin, text); ++line) {
-    out +=
-        decode ? decode_line(*tokenizer, text, line) : encode_line(*tokenizer, text, line, special);
+    out += decode ? decode_line(*tokenizer, text, line) : encode_line(*tokenizer, text, line, how);
     out += '\n';
   }
   std::fwrite(out.data(), 1, out.size(), stdout);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "harness/report/energy_figures.h"
+#include "harness/report/eval_pairs_report.h"
 
 namespace tern::harness {
 
@@ -95,13 +96,36 @@ std::vector<Row> rows_of(const TaskRun& run) {
   return rows;
 }
 
+// Groups of which all tasks were asked; they cost what their tasks did.
+std::vector<Row> group_rows(const std::vector<const TaskRun*>& runs) {
+  std::vector<evals::TaskScores> tasks;
+  for (const TaskRun* run : runs) {
+    if (!run->items.empty())
+      tasks.push_back({std::string(run->task->info().name), sorted_scores(*run)});
+  }
+  std::vector<Row> rows;
+  for (const evals::GroupScores& group : evals::complete_groups(tasks)) {
+    for (const evals::Score& score : group.scores) {
+      const bool first = &score == &group.scores.front();
+      const std::string error = score.value.standard_error.has_value()
+                                    ? fmt::format("{:.4f}", *score.value.standard_error)
+                                    : "   N/A";
+      rows.push_back({first ? group.group->name : "",
+                      first ? std::to_string(group.group->version) : "", score.filter, "",
+                      score.metric, score.higher_is_better ? "↑" : "↓",
+                      fmt::format("{:.4f}", score.value.mean), "±", error, "", ""});
+    }
+  }
+  return rows;
+}
+
 // Why J/question is n/m, once where all tasks have the same reason.
-std::string energy_notes(const std::vector<TaskRun>& runs) {
+std::string energy_notes(const std::vector<const TaskRun*>& runs) {
   std::vector<std::pair<std::string, std::string>> notes;  // reason, tasks
-  for (const TaskRun& run : runs) {
-    const EvalCosts cost = costs(run);
-    if (cost.metered > 0 || run.items.empty()) continue;
-    const std::string name(run.task->info().name);
+  for (const TaskRun* run : runs) {
+    const EvalCosts cost = costs(*run);
+    if (cost.metered > 0 || run->items.empty()) continue;
+    const std::string name(run->task->info().name);
     const auto same = std::find_if(notes.begin(), notes.end(),
                                    [&](const auto& note) { return note.first == cost.why; });
     if (same == notes.end()) {
@@ -128,14 +152,23 @@ void add_notes(const TaskRun& run, std::string& text) {
   }
   if (cost.meter_share)
     text += fmt::format("{}: {}\n", name, meter_share_text({*cost.meter_share}));
+  if (cost.company > 1) {
+    text += fmt::format(
+        "{}: up to {} questions were asked at once; seconds and joules of one of them are its "
+        "share, by tokens evaluated, of what was measured for all\n",
+        name, cost.company);
+  }
   if (cost.truncated_items > 0) {
     text += fmt::format(
         "{}: the prompts of {} of {} questions were longer than the context; {} tokens were cut "
         "from their left, as lm_eval does\n",
         name, cost.truncated_items, n, cost.tokens.dropped_tokens);
   }
-  if (n < run.documents) {
-    text += fmt::format("{}: {} of {} questions were answered\n", name, n, run.documents);
+  if (!run.shard.whole()) {
+    text += fmt::format("{}: shard {} of {} questions\n", name, text_of(run.shard), run.documents);
+  }
+  if (!run.complete()) {
+    text += fmt::format("{}: {} of {} questions were answered\n", name, n, run.asked());
   }
 }
 
@@ -169,30 +202,68 @@ EvalCosts costs(const TaskRun& run) {
     cost.tokens.truncated_prompts += item.tokens.truncated_prompts;
     cost.tokens.dropped_tokens += item.tokens.dropped_tokens;
     if (item.tokens.dropped_tokens > 0) ++cost.truncated_items;
+    cost.company = std::max(cost.company, item.company);
   }
   if (window_s > 0) cost.meter_share = meter_cpu_s / window_s;
   return cost;
 }
 
-std::string eval_markdown(const EvalReport& report) {
-  const std::string who = report.model.empty() ? fmt::format("responses ({})", report.answers)
-                                               : fmt::format("tern (model={}, subject={})",
-                                                             report.model, report.subject);
-  std::string text = fmt::format("{}, limit: {}, num_fewshot: {}, batch_size: 1\n\n", who,
-                                 text_or_none(report.limit), text_or_none(report.num_fewshot));
-  std::vector<Row> rows;
-  std::string notes = energy_notes(report.runs);
+std::vector<std::string> EvalReport::subjects() const {
+  std::vector<std::string> names = {subject};
+  for (const Baseline& baseline : baselines) names.push_back(baseline.name);
+  return names;
+}
+
+namespace {
+
+std::string head_line(const EvalReport& report, std::size_t subject) {
+  const std::string who =
+      report.model.empty()
+          ? fmt::format("responses ({})", report.answers)
+          : fmt::format("tern (model={}, subject={})",
+                        subject == 0 ? report.model : report.baselines.at(subject - 1).model,
+                        report.subjects().at(subject));
+  return fmt::format("{}, limit: {}, num_fewshot: {}, batch_size: {}\n\n", who,
+                     text_or_none(report.limit), text_or_none(report.num_fewshot), report.batch);
+}
+
+std::string subject_part(const EvalReport& report, std::size_t subject) {
+  std::vector<const TaskRun*> runs;
   for (const TaskRun& run : report.runs) {
-    if (run.items.empty()) {
-      notes += fmt::format("{}: no question was answered\n", run.task->info().name);
+    if (run.subject == subject) runs.push_back(&run);
+  }
+  std::string text = head_line(report, subject);
+  std::vector<Row> rows;
+  std::string notes = energy_notes(runs);
+  for (const TaskRun* run : runs) {
+    if (run->items.empty()) {
+      notes += fmt::format("{}: no question was answered\n", run->task->info().name);
       continue;
     }
-    for (Row& row : rows_of(run)) rows.push_back(std::move(row));
-    add_notes(run, notes);
+    for (Row& row : rows_of(*run)) rows.push_back(std::move(row));
+    add_notes(*run, notes);
   }
   if (!rows.empty()) text += table(rows);
-  for (const std::string& reason : report.reasons) notes += reason + "\n";
+  if (const std::vector<Row> groups = group_rows(runs); !groups.empty()) {
+    text += "\n" + table(groups);
+  }
   return notes.empty() ? text : text + "\n" + notes;
+}
+
+}  // namespace
+
+std::string eval_markdown(const EvalReport& report) {
+  std::string text;
+  for (std::size_t subject = 0; subject <= report.baselines.size(); ++subject) {
+    text += (subject > 0 ? "\n" : "") + subject_part(report, subject);
+  }
+  const std::string pairs = pairs_markdown(report);
+  if (!pairs.empty()) text += "\n" + pairs;
+  std::string reasons;
+  for (const std::string& reason : report.reasons) reasons += reason + "\n";
+  if (reasons.empty()) return text;
+  // The last notes and the reasons are one paragraph.
+  return text + (report.baselines.empty() && !text.ends_with("|\n") ? "" : "\n") + reasons;
 }
 
 }  // namespace tern::harness

@@ -28,8 +28,8 @@ struct AttentionKernels {
   // The largest of n > 0 scores; a maximum of zero is +0.
   float (*largest)(const float* scores, std::int64_t n) noexcept;
 
-  // Scores of one query, the first n of one block, become weights: p_j = exp_f32(scores[j] - max).
-  // Returns their sum by 16 lanes (lane j mod 16) and the tree.
+  // Scores of one query, n neighbours of one block (all it sees of it), become weights:
+  // p_j = exp_f32(scores[j] - max). Returns their sum by 16 lanes (lane j mod 16) and the tree.
   float (*weigh)(float* scores, float max, std::int64_t n) noexcept;
 
   // Continues for each query i the fma chain out[i][d] over j in [begin, end) ascending, of

@@ -1,5 +1,6 @@
 #pragma once
-// The constants of exp_f32, shared by math.cpp and every vector implementation of the same steps.
+// The constants of exp_f32 and of GELU, shared by math.cpp, the scalar kernels and every vector
+// implementation of the same steps.
 // Namespace-scope constexpr has internal linkage: nothing here can leak out of an ISA object.
 
 namespace tern::kernels {
@@ -19,5 +20,10 @@ constexpr float kExpC3 = 0x1.55548cp-3f;
 constexpr float kExpC4 = 0x1.55545cp-5f;
 constexpr float kExpC5 = 0x1.123ceap-7f;
 constexpr float kExpC6 = 0x1.6db5f8p-10f;
+
+// GELU by tanh (arXiv:1606.08415): 0.5 g (1 + tanh u) = g / (1 + exp(-2u)) with
+// -2u = g (linear + cubic g^2), linear = -2 sqrt(2 / pi), cubic = 0.044715 linear.
+constexpr float kGeluLinear = -0x1.988454p+0f;
+constexpr float kGeluCubic = -0x1.2444f2p-4f;
 
 }  // namespace tern::kernels

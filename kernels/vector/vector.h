@@ -29,6 +29,10 @@ struct VectorKernels {
   // out[i] = (g / (1 + exp(-g))) * up[i], exp as in math.h's exp_f32. out may be gate or up.
   void (*silu_mul)(const float* gate, const float* up, std::int64_t n, float* out) noexcept;
 
+  // out[i] = (g / (1 + exp(g * fma(g*g, kGeluCubic, kGeluLinear)))) * up[i]: GELU by tanh, see
+  // exp_constants.h. out may be gate or up.
+  void (*gelu_mul)(const float* gate, const float* up, std::int64_t n, float* out) noexcept;
+
   // x[i] += y[i].
   void (*add)(float* x, const float* y, std::int64_t n) noexcept;
 

@@ -113,6 +113,20 @@ void silu_mul(const float* gate, const float* up, std::int64_t n, float* out) no
   store_partial(out + i, n - i, last);
 }
 
+F32x16 gelu_mul_lanes(F32x16 gate, F32x16 up) {
+  const F32x16 slope = fma(mul(gate, gate), fill(kGeluCubic), fill(kGeluLinear));
+  const F32x16 e = exp_lanes(mul(gate, slope));
+  return mul(div(gate, add(fill(1.0f), e)), up);
+}
+
+void gelu_mul(const float* gate, const float* up, std::int64_t n, float* out) noexcept {
+  std::int64_t i = 0;
+  for (; i + 16 <= n; i += 16) store(out + i, gelu_mul_lanes(load(gate + i), load(up + i)));
+  if (i == n) return;
+  const F32x16 last = gelu_mul_lanes(load_partial(gate + i, n - i), load_partial(up + i, n - i));
+  store_partial(out + i, n - i, last);
+}
+
 void add_vector(float* x, const float* y, std::int64_t n) noexcept {
   std::int64_t i = 0;
   for (; i + 16 <= n; i += 16) store(x + i, add(load(x + i), load(y + i)));
@@ -175,6 +189,6 @@ std::uint64_t stream_read(const void* data, std::size_t bytes) noexcept {
 }
 
 // The table of this instruction set.
-constexpr VectorKernels kTable = {rms_norm,   rope_half, rope_interleaved, relu2_mul, silu_mul,
-                                  add_vector, scale,     softmax,          to_f16,    all_finite,
-                                  stream_read};
+constexpr VectorKernels kTable = {rms_norm, rope_half, rope_interleaved, relu2_mul,
+                                  silu_mul, gelu_mul,  add_vector,       scale,
+                                  softmax,  to_f16,    all_finite,       stream_read};

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/float16.h"
+#include "kernels/vector/exp_constants.h"
 #include "kernels/vector/math.h"
 #include "kernels/vector/merge_lanes.h"
 #include "kernels/vector/vector.h"
@@ -55,6 +56,14 @@ void silu_mul(const float* gate, const float* up, std::int64_t n, float* out) no
   }
 }
 
+void gelu_mul(const float* gate, const float* up, std::int64_t n, float* out) noexcept {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float g = gate[i];
+    const float e = exp_f32(g * __builtin_fmaf(g * g, kGeluCubic, kGeluLinear));
+    out[i] = (g / (1.0f + e)) * up[i];
+  }
+}
+
 void add(float* x, const float* y, std::int64_t n) noexcept {
   for (std::int64_t i = 0; i < n; ++i) x[i] = x[i] + y[i];
 }
@@ -101,7 +110,7 @@ std::uint64_t stream_read(const void* data, std::size_t bytes) noexcept {
 }  // namespace
 
 constinit const VectorKernels kVector = {
-    rms_norm, rope_half, rope_interleaved, relu2_mul,  silu_mul,   add,
-    scale,    softmax,   to_f16,           all_finite, stream_read};
+    rms_norm, rope_half, rope_interleaved, relu2_mul, silu_mul,   gelu_mul,
+    add,      scale,     softmax,          to_f16,    all_finite, stream_read};
 
 }  // namespace tern::kernels::scalar

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import subprocess
 import unittest
@@ -16,7 +17,8 @@ SOURCE = os.environ["TERN_SOURCE_DIR"]
 ORACLE = os.path.join(SOURCE, "../shared/oracle")
 DATASETS = os.path.join(SOURCE, "../shared/datasets")
 # Left out where sanitizers or emulation make everything many times slower; other presets run them.
-LONG = unittest.skipIf("TERN_SHORT_TESTS" in os.environ, "a short run")
+SHORT = "TERN_SHORT_TESTS" in os.environ
+LONG = unittest.skipIf(SHORT, "a short run")
 VOCABULARY = os.path.join(ORACLE, "tokenizer/llama3-vocab.gguf")
 
 PROBLEMS = [
@@ -158,6 +160,132 @@ class Scores(Eval):
         self.assertNotEqual(answers("--fp16-twin"), expected)
         self.assertNotEqual(answers("--head", "q6_k"), expected)
 
+    def test_batches_answer_as_single_questions_do(self):
+        tasks = ["piqa"] if SHORT else ["piqa", "gsm8k"]
+
+        def run(*args):
+            db = self.path(f"batch{len(os.listdir(self.folder))}.db")
+            out = self.eval_json("--tasks", ",".join(tasks), "--limit", "6", "--num_fewshot", "0", "--log_samples",
+                                 "--db", db, *self.model, *args)
+            return out, self.record(db)
+
+        def answers(out):
+            return [s["resps"] for task in tasks for s in out["samples"][task]]
+
+        alone, record = run()
+        self.assertEqual(record["protocol"]["identity"]["batch_size"], 1)
+        self.assertFalse(any("batch" in item for e in record["evals"] for item in e["items"]))
+        for batch in ("3", "16", "auto"):
+            with self.subTest(batch):
+                out, record = run("--batch_size", batch)
+                self.assertEqual(answers(out), answers(alone))
+                self.assertEqual(out["results"], alone["results"])
+                self.assertEqual(out["config"]["batch_size"], "3" if batch == "3" else "6")
+                items = [item for e in record["evals"] for item in e["items"]]
+                self.assertEqual(len(items), 6 * len(tasks))
+                most = max(item["batch"]["questions"] for item in items if "batch" in item)
+                self.assertEqual(most, 3 if batch == "3" else 6)
+                for item in items:
+                    # The joules of a batch are shared out, never measured for one item, and never without a reason.
+                    if "batch" in item:
+                        self.assertIn(item["energy"]["status"], ("attributed", "not_measured"))
+                        self.assertTrue(item["energy"]["why"])
+                    self.assertGreater(item["elapsed_ns"], 0)
+                with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
+                    validator = jsonschema.Draft7Validator(json.load(file))
+                self.assertEqual([e.message for e in validator.iter_errors(record)], [])
+
+    def test_a_baseline_answers_the_same_questions(self):
+        db = self.path("pair.db")
+        out = self.eval_json("--tasks", "piqa", "--baseline", "auto", "--batch_size", "4", "--db", db, *self.model)
+        twin = self.eval_json("--tasks", "piqa", "--fp16-twin", *self.model)
+        [baseline] = out["tern"]["baselines"]
+        self.assertEqual(baseline["subject"], "baseline")
+        self.assertEqual(baseline["results"], twin["results"])
+        record = self.record(db)
+        self.assertEqual([s["name"] for s in record["subjects"]], ["ternary", "baseline"])
+        self.assertEqual([(e["subject"], len(e["items"])) for e in record["evals"]],
+                         [("ternary", len(GOALS)), ("baseline", len(GOALS))])
+        by_doc = [{item["doc_id"]: item["results"][0]["metrics"]["acc"] for item in e["items"]}
+                  for e in record["evals"]]
+        acc = next(p for p in out["tern"]["paired"] if p["metric"] == "acc")
+        self.assertEqual(acc["questions"], len(GOALS))
+        self.assertEqual(acc["right_alone"], sum(by_doc[0][d] > by_doc[1][d] for d in by_doc[0]))
+        self.assertEqual(acc["right_alone_against"], sum(by_doc[1][d] > by_doc[0][d] for d in by_doc[0]))
+        text = self.eval("--tasks", "piqa", "--limit", "2", "--baseline", "auto", *self.model)
+        for part in ("subject=ternary", "subject=baseline", "McNemar's exact test", "95 % interval"):
+            self.assertIn(part, text)
+
+    def test_output_path(self):
+        folder = self.path("out/below")
+        out = self.eval_json("--tasks", "piqa", "--limit", "3", "--baseline", "auto", "--log_samples",
+                             "--output_path", folder, *self.model)
+        self.assertEqual(sorted(os.listdir(folder)), ["synth__tiny", "synth__tiny__baseline"])
+        for name, acc in (("synth__tiny", out["results"]["piqa"]),
+                          ("synth__tiny__baseline", out["tern"]["baselines"][0]["results"]["piqa"])):
+            results, samples = sorted(os.listdir(os.path.join(folder, name)))
+            self.assertRegex(results, r"^results_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6}\.json$")
+            self.assertEqual(samples, results.replace("results", "samples_piqa").replace(".json", ".jsonl"))
+            with open(os.path.join(folder, name, results), encoding="utf-8") as file:
+                written = json.load(file)
+            self.assertEqual(written["results"]["piqa"], acc)
+            self.assertIn("piqa", written["task_hashes"])
+            with open(os.path.join(folder, name, samples), encoding="utf-8") as file:
+                lines = [json.loads(line) for line in file]
+            self.assertEqual([line["doc_id"] for line in lines], [0, 1, 2])
+            self.assertEqual(sum(line["acc"] for line in lines) / 3, acc["acc,none"])
+            for key in ("arguments", "resps", "doc_hash", "joules", "seconds"):
+                self.assertIn(key, lines[0])
+        self.eval("--tasks", "piqa", "--limit", "1", "--output_path", self.path("one/r.json"), *self.model)
+        [name] = os.listdir(self.path("one"))
+        self.assertRegex(name, r"^r_\d{4}-.*\.json$")
+        with open(self.path("file"), "w", encoding="utf-8"):
+            pass
+        self.refused("--tasks", "piqa", "--data", self.data, "--output_path", self.path("file"), *self.model,
+                     says=["--output_path", "file"])
+
+    def test_shards_are_merged(self):
+        args = ["--tasks", "piqa" if SHORT else "piqa,gsm8k", "--num_fewshot", "0", "--log_samples", *self.model]
+        whole = self.eval_json(*args)
+        files = []
+        for i in range(1, 4):
+            db = self.path(f"shard{i}.db")
+            out = self.eval_json(*args, "--shard", f"{i}/3", "--batch_size", str(i), "--db", db)
+            self.assertEqual([s["doc_id"] for s in out["samples"]["piqa"]], [i - 1, i + 2])
+            files.append(self.path(f"shard{i}.json"))
+            with open(files[-1], "w", encoding="utf-8") as file:
+                json.dump(self.record(db), file)
+        db = self.path("merged.db")
+        out = self.eval_json("--merge", *files, "--log_samples", "--db", db)
+        self.assertEqual(out["results"], whole["results"])
+        self.assertEqual(out["task_hashes"], whole["task_hashes"])
+        self.assertTrue(any("differ in batch_size" in reason for reason in out["tern"]["reasons"]))
+        record = self.record(db)
+        self.assertEqual(record["id"], out["tern"]["record"])
+        self.assertEqual(record["status"], "ok")
+        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
+            validator = jsonschema.Draft7Validator(json.load(file))
+        self.assertEqual([e.message for e in validator.iter_errors(record)], [])
+
+        result = tern("eval", "--data", self.data, "--merge", *files[1:], "-o", "json", "--db", db, env=self.env)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("piqa (ternary): 2 of 6 documents are missing: 0, 3", result.stderr)
+        self.assertEqual(json.loads(result.stdout)["tern"]["status"], "failed")
+        with open(files[0], encoding="utf-8") as file:
+            other = json.load(file)
+        other["protocol"]["identity"]["head"] = "q8_0"
+        other["id"] = other["id"][:-4] + "0000"
+        with open(self.path("other.json"), "w", encoding="utf-8") as file:
+            json.dump(other, file)
+        self.refused("--data", self.data, "--merge", self.path("other.json"), *files[1:],
+                     says=["differ in head", "q8_0", "stored"])
+        self.refused("--data", self.data, "--merge", files[0], files[0], says="named twice")
+        self.refused("--data", self.data, "--merge", self.path("nowhere"), says="nowhere")
+
+    def test_the_tokenizer_is_said_aloud(self):
+        result = tern("eval", "--data", self.data, "--tasks", "piqa", "--limit", "1", *self.model, env=self.env)
+        self.assertIn("tern eval: tokenizer of synth:tiny: llama-bpe, from tokenizer.json", result.stderr)
+
     def test_a_context_too_small_is_found_before_anything_is_asked(self):
         result = subprocess.run(
             command("TERN_BINARY", "eval", "--data", self.data, "--tasks", "piqa,gsm8k", "--limit", "2",
@@ -179,11 +307,19 @@ class Scores(Eval):
     def test_refusals(self):
         base = ["--data", self.data, *self.model]
         self.refused(*base, says="--tasks")
-        self.refused("--tasks", "arc", *base, says=["gsm8k, piqa", '"arc"'])
-        self.refused("--tasks", "piqa", "--num_fewshot", "3", *base, says="few-shot")
+        self.refused("--tasks", "arc", *base, says=["gsm8k, ", "piqa, ", '"arc"'])
+        self.refused("--tasks", "piqa", "--num_fewshot", "3", *base, says="piqa/train.jsonl")
         self.refused("--tasks", "piqa,piqa", *base, says="named twice")
         self.refused("--tasks", "piqa", "--limit", "2.5", *base, says=["--limit", "2.5"])
-        self.refused("--tasks", "piqa", "--log_samples", *base, says="-o json")
+        self.refused("--tasks", "piqa", "--log_samples", *base, says=["-o json", "--output_path"])
+        for batch in ("0", "many", "4x", "2000"):
+            self.refused("--tasks", "piqa", "--batch_size", batch, *base, says=["--batch_size", f'"{batch}"'])
+        self.refused("--tasks", "piqa", "--baseline", "auto", "--fp16-twin", *base, says="got both")
+        self.refused("--tasks", "piqa", "--baseline", "f16,none", *base, says="--baseline")
+        self.refused("--tasks", "piqa", "--shard", "3/2", *base, says=["--shard", '"3/2"'])
+        self.refused("--tasks", "piqa", "--shard", "1/2", "--print-prompts", *base, says="--shard")
+        self.refused("--merge", "x", *base, says="--merge")
+        self.refused("--merge", "x", "--data", self.data, "--print-prompts", says="got several")
         self.refused("--tasks", "piqa", "-c", "100000", *base, says=["--ctx-size", "4096"])
         self.refused("--tasks", "piqa", "--data", self.data, says="-m")
         self.refused("--tasks", "piqa", "--data", self.data, "-m", "synth:tiny", says="--tokenizer")
@@ -302,6 +438,20 @@ class Prompts(Eval):
         lines = self.prompts("--tasks", "gsm8k", "--num_fewshot", "0", "--limit", "2")
         self.assertEqual(lines[1], {"doc_id": 1, "prompt": f"Question: {PROBLEMS[1][0]}\nAnswer:"})
 
+    def test_a_seed_draws_other_examples(self):
+        def prompts(*seed):
+            return [line["prompt"] for line in self.prompts("--tasks", "gsm8k", *seed)]
+
+        usual = prompts()
+        self.assertEqual(prompts("--seed", "0,1234,1234,1234"), usual)
+        self.assertEqual(prompts("--seed", "1234"), usual)
+        other = prompts("--seed", "7")
+        self.assertNotEqual(other, usual)
+        self.assertEqual(prompts("--seed", "1,2,3,7"), other)
+        for seed in ("x", "1,2", "1,2,3,4,5", "1,2,3,", "1.5"):
+            self.refused("--tasks", "gsm8k", "--data", self.data, "--print-prompts", "--seed", seed,
+                         says=["--seed", f'"{seed}"'])
+
     def test_choices_come_with_their_ids(self):
         lines = self.prompts("--tasks", "piqa", *self.model)
         self.assertEqual(len(lines), len(GOALS))
@@ -330,6 +480,91 @@ class Prompts(Eval):
             for entry in map(json.loads, file):
                 line = lines[entry["doc_id"]]
                 self.assertEqual(line, {key: entry[key] for key in line})
+
+
+class Described(Eval):
+    """Tasks that are descriptions, those of the program and a user's."""
+
+    QUIZ = {"task": "quiz", "version": 1, "output_type": "multiple_choice",
+            "data": {"test": "quiz/test.jsonl", "columns": {"ask": "string", "of": "list", "right": "integer"}},
+            "doc_to_text": "{{ask}}", "doc_to_choice": "{{of}}", "doc_to_target": "{{right}}"}
+
+    def setUp(self):
+        super().setUp()
+        for folder in ("quiz", "winogrande", "wikitext", "mmlu/anatomy"):
+            os.makedirs(os.path.join(self.data, folder))
+        self.write_lines("datasets/quiz/test.jsonl", [{"ask": "2 and 2?", "of": ["4", "five"], "right": 0}])
+        self.quiz = self.path("quiz.json")
+        self.describe(self.QUIZ)
+
+    def describe(self, description):
+        with open(self.quiz, "w", encoding="utf-8") as file:
+            json.dump(description, file)
+
+    def test_a_users_task(self):
+        out = self.eval_json("--tasks", self.quiz, "--log_samples", *self.model)
+        sample = out["samples"]["quiz"][0]
+        self.assertEqual(sample["arguments"]["gen_args_1"], {"arg_0": "2 and 2?", "arg_1": " five"})
+        self.assertEqual(sample["doc"], {"ask": "2 and 2?", "of": ["4", "five"], "right": 0})
+        self.assertIn(out["results"]["quiz"]["acc,none"], (0, 1))
+        self.assertIn("quiz/test.jsonl: no sha256 of it is known here", " ".join(out["tern"]["reasons"]))
+
+    def test_what_is_wrong_with_it_is_said(self):
+        args = ["--tasks", self.quiz, "--data", self.data, *self.model]
+        self.describe({**self.QUIZ, "doc_to_txt": ""})
+        self.refused(*args, says=["quiz.json", "doc_to_txt"])
+        self.describe({**self.QUIZ, "doc_to_text": "{{ask"})
+        self.refused(*args, says=["quiz.json", "doc_to_text", "}}"])
+        self.describe(self.QUIZ)
+        with open(os.path.join(self.data, "quiz/test.jsonl"), "a", encoding="utf-8") as file:
+            file.write('{"ask": "?", "of": ["a"], "right": 1}\n')
+        self.refused(*args, says=["quiz/test.jsonl, line 2", "from 0 to 0, got 1"])
+        self.refused("--tasks", self.path("none.json"), "--data", self.data, *self.model, says="none.json")
+
+    def test_contexts_and_long_texts(self):
+        db = self.path("t.db")
+        self.write_lines("datasets/winogrande/dev.jsonl",
+                         [{"sentence": "Ann beat Bo, so _ won.", "option1": "Ann", "option2": "Bo", "answer": "1"}])
+        pages = ["one two three " * 90, "four"]
+        self.write_lines("datasets/wikitext/test.jsonl", [{"page": page} for page in pages])
+        out = self.eval_json("--tasks", "winogrande,wikitext", "--db", db, "-c", "300", "--log_samples", *self.model)
+        self.assertEqual([v["arg_0"] for v in out["samples"]["winogrande"][0]["arguments"].values()],
+                         ["Ann beat Bo, so Ann", "Ann beat Bo, so Bo"])
+        samples = out["samples"]["wikitext"]
+        self.assertGreater(len(samples[0]["resps"]), 1)  # windows
+        total = sum(s["byte_perplexity"][0] for s in samples)
+        size = sum(len(page) for page in pages)
+        self.assertAlmostEqual(out["results"]["wikitext"]["bits_per_byte,none"], -total / size / math.log(2))
+        self.assertEqual(out["results"]["wikitext"]["word_perplexity_stderr,none"], "N/A")
+        record = self.record(db)
+        with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
+            validator = jsonschema.Draft7Validator(json.load(file))
+        self.assertEqual([e.message for e in validator.iter_errors(record)], [])
+
+    def test_a_group_is_its_tasks(self):
+        self.refused("--tasks", "mmlu_stem", "--data", self.data, *self.model, says="mmlu/abstract_algebra/test.jsonl")
+        with open(os.path.join(SOURCE, "evals/tasks/mmlu.json"), encoding="utf-8") as file:
+            subjects = json.load(file)["each"]["mmlu_social_sciences"]
+        row = {"question": "Which?", "choices": ["a", "b", "c", "d"], "answer": 2}
+        for subject in ["anatomy", *subjects]:
+            os.makedirs(os.path.join(self.data, "mmlu", subject), exist_ok=True)
+            for split in ("dev", "test"):
+                self.write_lines(f"datasets/mmlu/{subject}/{split}.jsonl", [row] * (1 + len(subject) % 2))
+        out = self.eval_json("--tasks", "mmlu_social_sciences", *self.model)
+        results = out["results"]
+        group = out["groups"]["mmlu_social_sciences"]
+        self.assertEqual(group, results["mmlu_social_sciences"])
+        sizes = [results[f"mmlu_{subject}"]["sample_len"] for subject in subjects]
+        right = sum(n * results[f"mmlu_{s}"]["acc,none"] for n, s in zip(sizes, subjects))
+        self.assertEqual(group["sample_len"], sum(sizes))
+        self.assertAlmostEqual(group["acc,none"], right / sum(sizes))
+        self.assertEqual(sorted(out["group_subtasks"]["mmlu_social_sciences"]),
+                         sorted(f"mmlu_{subject}" for subject in subjects))
+        out = self.eval("--print-prompts", "--tasks", "mmlu_anatomy", "--num_fewshot", "1", *self.model)
+        self.assertEqual(json.loads(out.splitlines()[0])["context"],
+                         "The following are multiple choice questions (with answers) about anatomy.\n\n"
+                         + "Which?\nA. a\nB. b\nC. c\nD. d\nAnswer:" + " C\n\n"
+                         + "Which?\nA. a\nB. b\nC. c\nD. d\nAnswer:")
 
 
 class Resume(Eval):

@@ -47,6 +47,35 @@ def tokenizer_json():
     }
 
 
+def sentencepiece_json():
+    """<unk>, <s>, </s>, the mark of a space, the bytes from 4 on, then "h", "e" and "he"."""
+    mark = "\u2581"
+    vocab = ["<unk>", "<s>", "</s>", mark, *(f"<0x{byte:02X}>" for byte in range(256)), "h", "e", "he"]
+
+    def replace(old, new):
+        return {"type": "Replace", "pattern": {"String": old}, "content": new}
+
+    strip = {"type": "Strip", "content": " ", "start": 1, "stop": 0}
+    return {
+        "added_tokens": [{"id": i, "content": vocab[i], "special": True} for i in range(3)],
+        "normalizer": {
+            "type": "Sequence",
+            "normalizers": [{"type": "Prepend", "prepend": mark}, replace(" ", mark)],
+        },
+        "decoder": {
+            "type": "Sequence",
+            "decoders": [replace(mark, " "), {"type": "ByteFallback"}, {"type": "Fuse"}, strip],
+        },
+        "model": {
+            "type": "BPE",
+            "unk_token": "<unk>",
+            "byte_fallback": True,
+            "vocab": {text: i for i, text in enumerate(vocab)},
+            "merges": ["h e"],
+        },
+    }
+
+
 class Tokenizing(TernTest):
     def setUp(self):
         super().setUp()
@@ -87,6 +116,23 @@ class Tokenize(Tokenizing):
         self.assertEqual(self.lines(*args, stdin=stdin), texts)
         # A bare list will do; half a character cannot stand in JSON.
         self.assertEqual(self.lines(*args, stdin="[104,256]\n[228,184]\n"), ["hhe", "\ufffd"])
+
+    def test_add_special_puts_bos(self):
+        args = ["tokenize", "--tokenizer", self.tokenizer, "--add-special"]
+        self.assertEqual(self.lines(*args, stdin='"he"\n""\n'), [{"ids": [BOS, 256]}, {"ids": [BOS]}])
+
+    def test_sentencepiece(self):
+        path = self.write("pieces.json", sentencepiece_json())
+        args = ["tokenize", "--tokenizer", path]
+        out = self.lines(*args, stdin='"he he"\n"x\u00e9"\n"<s>he"\n')
+        byte = 4
+        self.assertEqual(
+            [line["ids"] for line in out],
+            [[3, 262, 3, 262], [3, byte + 0x78, byte + 0xC3, byte + 0xA9], [3, *(byte + b for b in b"<s>"), 262]],
+        )
+        self.assertEqual(self.lines(*args, "--special", stdin='"<s>he"\n'), [{"ids": [1, 3, 262]}])
+        back = self.lines(*args, "--decode", stdin="[3,262,3,262]\n[1,3,262]\n[3,199]\n")
+        self.assertEqual(back, ["he he", "<s> he", "\ufffd"])
 
     def test_bad_lines_print_nothing(self):
         args = ["model", "tokenize", "--tokenizer", self.tokenizer]

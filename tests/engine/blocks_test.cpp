@@ -121,6 +121,9 @@ TEST_CASE("tensor sizes follow the block layouts") {
   CHECK(bytes(DType::kQ4_0, {2, 64}) == 4 * 18);
   CHECK(bytes(DType::kQ4_0, {2, 48}) == -1);
   CHECK(bytes(DType::kQ6_K, {1, 256}) == 210);
+  CHECK(bytes(DType::kQ5_0, {2, 64}) == 4 * 22);
+  CHECK(bytes(DType::kQ4_K, {2, 512}) == 4 * 144);
+  CHECK(bytes(DType::kQ4_K, {2, 128}) == -1);
   constexpr std::int64_t kBig = std::int64_t{1} << 62;
   CHECK(bytes(DType::kF32, {kBig}) == -1);
   CHECK(bytes(DType::kU8, {kBig, 4}) == -1);
@@ -169,6 +172,52 @@ TEST_CASE("q8_0 and q6_k decode by their defining formulas") {
   for (int i = 0; i < 256; ++i) {
     INFO(i);
     CHECK(q6_values[i] == 0.5f * static_cast<float>(i / 16 - 8) * static_cast<float>(q(i) - 32));
+  }
+}
+
+TEST_CASE("q5_0 decodes by its defining formula, and is q8_0 in other clothes") {
+  const auto q = [](int i) { return (i * 7 + 3) % 32; };
+  std::string bytes = le(kHalfHalf) + std::string(20, '\0');
+  for (int i = 0; i < 32; ++i) {
+    bytes[2 + i / 8] |= static_cast<char>((q(i) >> 4) << (i % 8));
+    bytes[6 + i % 16] |= static_cast<char>((q(i) & 15) << (i / 16 * 4));
+  }
+  bytes += bytes;
+  const TensorView t = view(DType::kQ5_0, {2, 32}, bytes);
+  const auto got = values(t);
+  for (int i = 0; i < 64; ++i) CHECK(got[i] == 0.5f * static_cast<float>(q(i % 32) - 16));
+  std::string wider(34, '\0');
+  q5_0_as_q8_0(t, 1, reinterpret_cast<std::byte*>(wider.data()));
+  CHECK(values(view(DType::kQ8_0, {1, 32}, wider)) ==
+        std::vector<float>(got.begin() + 32, got.end()));
+}
+
+TEST_CASE("q4_k decodes by its defining formula") {
+  // Scales and minima take all six bits, and each sub-block's differ.
+  const auto scale = [](int j) { return (j * 9 + 5) % 64; };
+  const auto least = [](int j) { return 63 - j * 9; };
+  const auto q = [](int i) { return (i * 7 + i / 32) % 16; };
+  std::string bytes = le(kHalfHalf) + le(kHalfOne) + std::string(140, '\0');
+  const auto put = [&](int at, int bits) {
+    bytes[static_cast<std::size_t>(at)] =
+        static_cast<char>(bytes[static_cast<std::size_t>(at)] | bits);
+  };
+  for (int j = 0; j < 8; ++j) {
+    if (j < 4) {
+      put(4 + j, scale(j));
+      put(8 + j, least(j));
+    } else {
+      put(8 + j, (scale(j) & 15) | (least(j) & 15) << 4);
+      put(j, scale(j) >> 4 << 6);
+      put(4 + j, least(j) >> 4 << 6);
+    }
+  }
+  for (int i = 0; i < 256; ++i) put(16 + i / 64 * 32 + i % 32, q(i) << (i / 32 % 2 * 4));
+  const auto got = values(view(DType::kQ4_K, {1, 256}, bytes));
+  for (int i = 0; i < 256; ++i) {
+    INFO(i);
+    CHECK(got[i] ==
+          0.5f * static_cast<float>(scale(i / 32) * q(i)) - static_cast<float>(least(i / 32)));
   }
 }
 
@@ -294,11 +343,9 @@ TEST_CASE("the oracle's block vectors decode bit for bit") {
   }
   const SafetensorsFile file(oracle() / "quants/quant_vectors.safetensors");
   const auto raw = [&](const std::string& name) { return file.find(name)->bytes; };
-  const std::pair<const char*, DType> plain[] = {{"Q8_0", DType::kQ8_0},
-                                                 {"Q4_0", DType::kQ4_0},
-                                                 {"Q6_K", DType::kQ6_K},
-                                                 {"F16", DType::kF16},
-                                                 {"BF16", DType::kBf16}};
+  const std::pair<const char*, DType> plain[] = {{"Q8_0", DType::kQ8_0}, {"Q4_0", DType::kQ4_0},
+                                                 {"Q6_K", DType::kQ6_K}, {"Q4_K", DType::kQ4_K},
+                                                 {"F16", DType::kF16},   {"BF16", DType::kBf16}};
   for (const auto& [name, type] : plain) {
     INFO(name);
     CHECK(same_bits(values(view(type, {4, 512}, raw(name + std::string(".raw")))),

@@ -112,10 +112,11 @@ TEST_CASE("block-quantised files give one answer too", "[conformance]") {
   check_case({(folder / "m.gguf").string(), std::nullopt, CacheType::kF16}, 77, kShort);
 }
 
-TEST_CASE("an awkward shape and the Llama graph give one answer too", "[conformance]") {
+TEST_CASE("an awkward shape and other graphs give one answer too", "[conformance]") {
   const TemporaryFolder folder;
   TinyModel model;
-  model.architecture = GENERATE(as<std::string>{}, "bitnet-b1.58", "llama");
+  model.architecture = GENERATE(as<std::string>{}, "bitnet-b1.58", "llama", "qwen2", "gemma3");
+  model.rope_divisors = model.architecture == "llama";
   model.head_dim =
       48;  // 288 columns in attention's output: no multiple of the quantised rows' padding
   model.heads = 6;
@@ -125,6 +126,25 @@ TEST_CASE("an awkward shape and the Llama graph give one answer too", "[conforma
   model.linear_type = GENERATE(engine::DType::kI2S, engine::DType::kF16);
   write_tiny(path, model);
   check_case({path.string(), std::nullopt, CacheType::kF16}, 77, kShort);
+}
+
+// The window crosses the border of two blocks of keys, begins inside of a group of queries, and is
+// smaller than one.
+TEST_CASE("sliding windows give one answer too", "[conformance]") {
+  const TemporaryFolder folder;
+  TinyModel model;
+  model.architecture = "gemma3";
+  model.hidden = model.ffn = 64;
+  model.head_dim = 32;
+  model.heads = 3;
+  model.kv_heads = 1;
+  model.vocab = 77;
+  model.window = GENERATE(3, 50);
+  model.linear_type = engine::DType::kF16;
+  write_tiny(folder / "m.gguf", model);
+  CAPTURE(model.window);
+  check_case({(folder / "m.gguf").string(), std::nullopt, CacheType::kF16}, 77,
+             brief() && model.window == 3 ? kShort : kLong);
 }
 
 TEST_CASE("logits are the same bits with ternary weights of 1.6 bits", "[conformance]") {

@@ -197,8 +197,8 @@ TEST_CASE(
                 t.ne = {kHuge, 4};
               }),
        "in less than 2^63 bytes"},
-      {"q4_K", tensor(0, [](GgufTensor& t) { t.type = 12; }),
-       "got q4_K (12), which is not supported"},
+      {"q5_K", tensor(0, [](GgufTensor& t) { t.type = 13; }),
+       "got q5_K (13), which is not supported"},
       {"tl2 / mxfp4", tensor(0, [](GgufTensor& t) { t.type = 39; }), "got tl2 or mxfp4 (39)"},
       {"type 9999", tensor(0, [](GgufTensor& t) { t.type = 9999; }), "got an unknown type (9999)"},
       {"q8_0 rows of 3", tensor(0, [](GgufTensor& t) { t.type = 8; }), "whole blocks of 32"},

@@ -170,7 +170,7 @@ TEST_CASE("block-quantised models are the network their blocks stand for", "[mod
   using engine::DType;
   for (const Types types : {Types{DType::kQ8_0, DType::kF16}, Types{DType::kQ4_0, DType::kQ6_K},
                             Types{DType::kQ6_K, DType::kQ8_0}, Types{DType::kF16, DType::kQ6_K},
-                            Types{DType::kI2S, DType::kQ4_0}}) {
+                            Types{DType::kI2S, DType::kQ4_0}, Types{DType::kQ5_0, DType::kQ5_0}}) {
     for (const char* architecture : {"llama", "bitnet-b1.58"}) {
       INFO(name(types.linear) << " " << name(types.table) << " " << architecture);
       TinyModel tiny;
@@ -191,6 +191,21 @@ TEST_CASE("block-quantised models are the network their blocks stand for", "[mod
       CHECK(blocks->facts().ternary == (types.linear == DType::kI2S));
     }
   }
+}
+
+TEST_CASE("Q4_K runs as the binary32 it stands for, and says so", "[model]") {
+  Loader loader;
+  TinyModel tiny;
+  tiny.architecture = "qwen2";
+  tiny.ffn = 512;
+  tiny.linear_type = tiny.table_type = engine::DType::kQ4_K;
+  const auto stored = loader.load(tiny);
+  CHECK(stored->facts().weight_types == "q4_k");
+  CHECK_THAT(stored->facts().description, Contains("q4_k as f32"));
+  tiny.decoded = true;
+  const auto decoded = loader.load(tiny);
+  CHECK(all_logits(stored, loader.pool, 8) == all_logits(decoded, loader.pool, 8));
+  CHECK(stored->facts().bytes == decoded->facts().bytes);
 }
 
 TEST_CASE("a requantised head serves the embedding too where both are one matrix", "[model]") {

@@ -3,6 +3,7 @@
 // sequences, no cache, no packing, no blocks. Shares only the file reader with the engine, so that
 // a mistake in the graph (a head order, a norm, a scale) cannot hide in both.
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -27,9 +28,12 @@ class ReferenceModel {
     const Matrix embedding = matrix("token_embd.weight");
     Matrix x;
     for (const int token : tokens) x.push_back(embedding[static_cast<std::size_t>(token)]);
+    for (Vector& row : x) {
+      for (double& v : row) v *= static_cast<double>(c_.embedding_scale);
+    }
     for (std::int64_t layer = 0; layer < c_.layers; ++layer) {
       const std::string blk = "blk." + std::to_string(layer) + ".";
-      attention(blk, x);
+      attention(blk, layer, x);
       feed_forward(blk, x);
     }
     const Matrix head =
@@ -53,11 +57,16 @@ class ReferenceModel {
     return m;
   }
 
-  Vector norm(const std::string& name, const Vector& x) const {
+  std::vector<float> vector(const std::string& name) const {
     engine::TensorView t = *file_.find(name);
     t.shape = {1, t.shape[0]};
-    std::vector<float> w(x.size());
+    std::vector<float> w(static_cast<std::size_t>(t.shape[1]));
     engine::decode_row(t, 0, w.data());
+    return w;
+  }
+
+  Vector norm(const std::string& name, const Vector& x) const {
+    const std::vector<float> w = vector(name);
     double sum = 0;
     for (const double v : x) sum += v * v;
     const double r = 1 / std::sqrt(sum / static_cast<double>(x.size()) + c_.rms_eps);
@@ -87,36 +96,68 @@ class ReferenceModel {
       const double s = 127 / largest;
       for (double& v : x) v = std::nearbyint(v * s) / s;
     }
-    return multiply(matrix(name), x);
+    Vector y = multiply(matrix(name), x);
+    const std::string scale = name.substr(0, name.rfind('.')) + ".scale";
+    if (file_.find(scale) == nullptr) return y;
+    for (double& v : y) v *= static_cast<double>(vector(scale)[0]);
+    return y;
   }
 
-  void rotate(Vector& x, std::int64_t head, std::size_t position) const {
+  Vector biased(const std::string& name, const Vector& x) const {
+    Vector y = linear(name + ".weight", x);
+    if (!c_.qkv_bias) return y;
+    const std::vector<float> b = vector(name + ".bias");
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] += static_cast<double>(b[i]);
+    return y;
+  }
+
+  void rotate(Vector& x, std::int64_t layer, std::int64_t head, std::size_t position) const {
     const auto d = static_cast<std::size_t>(c_.head_dim);
     const std::size_t base = static_cast<std::size_t>(head) * d;
+    const bool slides = c_.slides(layer);
     for (std::size_t i = 0; i < d / 2; ++i) {
       const bool interleaved = c_.rope_pairs == engine::RopePairs::kInterleaved;
       double& a = x[base + (interleaved ? 2 * i : i)];
       double& b = x[base + (interleaved ? 2 * i + 1 : i + d / 2)];
-      const double angle =
-          static_cast<double>(position) /
-          std::pow(c_.rope_theta, 2 * static_cast<double>(i) / static_cast<double>(d));
+      const double theta = slides ? c_.sliding_rope_theta : c_.rope_theta;
+      const double divisor =
+          slides || c_.rope_divisors.empty() ? 1.0 : static_cast<double>(c_.rope_divisors[i]);
+      const double angle = static_cast<double>(position) /
+                           std::pow(theta, 2 * static_cast<double>(i) / static_cast<double>(d)) /
+                           divisor;
       const double a0 = a;
       a = a0 * std::cos(angle) - b * std::sin(angle);
       b = a0 * std::sin(angle) + b * std::cos(angle);
     }
   }
 
-  void attention(const std::string& blk, Matrix& x) const {
+  // Each head through the same norm.
+  void norm_heads(const std::string& name, Vector& x) const {
+    if (!c_.qk_norms) return;
+    const auto d = static_cast<std::ptrdiff_t>(c_.head_dim);
+    for (auto head = x.begin(); head != x.end(); head += d) {
+      const Vector y = norm(name, Vector(head, head + d));
+      std::copy(y.begin(), y.end(), head);
+    }
+  }
+
+  bool sees(std::int64_t layer, std::size_t query, std::size_t key) const {
+    return !c_.slides(layer) || static_cast<std::int64_t>(query - key) < c_.window;
+  }
+
+  void attention(const std::string& blk, std::int64_t layer, Matrix& x) const {
     const std::size_t n = x.size();
     const auto d = static_cast<std::size_t>(c_.head_dim);
     Matrix q(n), k(n), v(n);
     for (std::size_t t = 0; t < n; ++t) {
       const Vector h = norm(blk + "attn_norm.weight", x[t]);
-      q[t] = linear(blk + "attn_q.weight", h);
-      k[t] = linear(blk + "attn_k.weight", h);
-      v[t] = linear(blk + "attn_v.weight", h);
-      for (std::int64_t head = 0; head < c_.heads; ++head) rotate(q[t], head, t);
-      for (std::int64_t head = 0; head < c_.kv_heads; ++head) rotate(k[t], head, t);
+      q[t] = biased(blk + "attn_q", h);
+      k[t] = biased(blk + "attn_k", h);
+      v[t] = biased(blk + "attn_v", h);
+      norm_heads(blk + "attn_q_norm.weight", q[t]);
+      norm_heads(blk + "attn_k_norm.weight", k[t]);
+      for (std::int64_t head = 0; head < c_.heads; ++head) rotate(q[t], layer, head, t);
+      for (std::int64_t head = 0; head < c_.kv_heads; ++head) rotate(k[t], layer, head, t);
     }
     for (std::size_t t = 0; t < n; ++t) {
       Vector o(q[t].size());
@@ -125,6 +166,7 @@ class ReferenceModel {
         Vector p(t + 1);
         double sum = 0;
         for (std::size_t j = 0; j <= t; ++j) {
+          if (!sees(layer, t, j)) continue;
           double dot = 0;
           for (std::size_t i = 0; i < d; ++i) dot += q[t][head * d + i] * k[j][kv + i];
           p[j] = std::exp(dot / std::sqrt(static_cast<double>(d)));
@@ -135,8 +177,18 @@ class ReferenceModel {
         }
       }
       if (c_.sub_norms) o = norm(blk + "attn_sub_norm.weight", o);
-      add(x[t], linear(blk + "attn_output.weight", o));
+      o = linear(blk + "attn_output.weight", o);
+      if (c_.post_norms) o = norm(blk + "post_attention_norm.weight", o);
+      add(x[t], o);
     }
+  }
+
+  double activation(double g) const {
+    const double relu = std::max(g, 0.0);
+    if (c_.activation == engine::Activation::kRelu2) return relu * relu;
+    if (c_.activation == engine::Activation::kSilu) return g / (1 + std::exp(-g));
+    const double u = std::sqrt(2 / 3.141592653589793) * (g + 0.044715 * g * g * g);
+    return 0.5 * g * (1 + std::tanh(u));
   }
 
   void feed_forward(const std::string& blk, Matrix& x) const {
@@ -145,13 +197,12 @@ class ReferenceModel {
       Vector a = linear(blk + "ffn_gate.weight", h);
       const Vector up = linear(blk + "ffn_up.weight", h);
       for (std::size_t i = 0; i < a.size(); ++i) {
-        const double g = a[i];
-        const double relu = std::max(g, 0.0);
-        a[i] = up[i] *
-               (c_.activation == engine::Activation::kRelu2 ? relu * relu : g / (1 + std::exp(-g)));
+        a[i] = up[i] * activation(a[i]);
       }
       if (c_.sub_norms) a = norm(blk + "ffn_sub_norm.weight", a);
-      add(row, linear(blk + "ffn_down.weight", a));
+      a = linear(blk + "ffn_down.weight", a);
+      if (c_.post_norms) a = norm(blk + "post_ffw_norm.weight", a);
+      add(row, a);
     }
   }
 

@@ -1,6 +1,7 @@
 #include "engine/session.h"
 
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -181,6 +182,86 @@ TEST_CASE("numbers that are not finite are laid to their sequence and to no othe
   CHECK(got == std::vector<std::pair<std::int64_t, std::uint64_t>>{
                    {0, second}, {2, second}, {3, second}, {4, first}});
   CHECK_THROWS_WITH(alone.decode(kBad), !Contains("sequence"));
+
+  std::vector<std::int64_t> scored;
+  CHECK_THROWS_WITH(
+      (session.step_scores(std::vector<engine::StepRow>{{0, 3}, {1, kBad}, {2, 3}},
+                           std::vector<engine::StepTarget>{{0, 1}, {0, 2}, {1, 1}, {2, 1}},
+                           [&](std::int64_t target, double, bool) { scored.push_back(target); })),
+      Contains("of sequence 1 before position 3: expected finite numbers"));
+  CHECK(scored == std::vector<std::int64_t>{0, 1, 3});
+}
+
+// ln softmax(logits)[token], straight from the definition and the system's libm.
+double log_softmax(std::span<const float> logits, int token) {
+  const double top = logits[static_cast<std::size_t>(engine::argmax(logits))];
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(double{logit} - top);
+  return double{logits[static_cast<std::size_t>(token)]} - top - std::log(sum);
+}
+
+TEST_CASE("a step of scores judges its targets by the logits of their rows", "[session]") {
+  TinySession t;
+  engine::Session session(t.model, t.pool, {.context = 40, .ubatch = 64, .sequences = 2});
+  engine::Session alone(t.model, t.pool, {.context = 40});
+  // More rows with targets than logits are made at a time, and rows with several and with none.
+  std::vector<engine::StepRow> rows;
+  std::vector<engine::StepTarget> targets;
+  std::vector<double> expected;
+  std::vector<bool> best;
+  for (int i = 0; i < 37; ++i) {
+    rows.push_back({0, i * 7 % 500});
+    const std::span<const float> logits = alone.decode(i * 7 % 500);
+    if (i % 11 == 3) continue;
+    const int top = engine::argmax(logits);
+    for (const int token : {i, top}) {
+      targets.push_back({std::ssize(rows) - 1, token});
+      expected.push_back(log_softmax(logits, token));
+      best.push_back(token == top);
+    }
+    if (i % 5 == 0) rows.push_back({1, i});  // company
+    if (i % 5 == 0) rows.back().logits = false;
+  }
+  std::size_t next = 0;
+  session.step_scores(rows, targets, [&](std::int64_t index, double score, bool is_best) {
+    REQUIRE(static_cast<std::size_t>(index) == next);
+    CHECK(score == Approx(expected[next]).epsilon(1e-12));
+    CHECK(is_best == best[next]);
+    ++next;
+  });
+  CHECK(next == targets.size());
+  CHECK(session.position(0) == 37);
+  CHECK(session.position(1) == 7);
+}
+
+TEST_CASE("a step of scores without targets only fills the cache", "[session]") {
+  TinySession t;
+  engine::Session session(t.model, t.pool, {.context = 8, .sequences = 2});
+  const auto nothing = [](std::int64_t, double, bool) { FAIL("a score of nothing"); };
+  session.step_scores(std::vector<engine::StepRow>{{0, 1}, {0, 2}, {1, 3}}, {}, nothing);
+  CHECK(session.position(0) == 2);
+  engine::Session alone(t.model, t.pool, {.context = 8});
+  alone.prefill(std::vector<int>{1, 2});
+  CHECK(engine::hash_logits(session.decode(4)) == engine::hash_logits(alone.decode(4)));
+
+  const auto refuse = [&](std::vector<engine::StepTarget> targets, const std::string& why) {
+    CHECK_THROWS_WITH(
+        session.step_scores(std::vector<engine::StepRow>{{0, 1}, {0, 2}}, targets, nothing),
+        Contains(why));
+  };
+  refuse({{2, 1}}, "target: expected rows from 0 to 1 in ascending order, got 2");
+  refuse({{-1, 1}}, "got -1");
+  refuse({{1, 1}, {0, 1}}, "in ascending order, got 0");
+  refuse({{0, 512}}, "from 0 to 511, got 512");
+  CHECK(session.position(0) == 3);
+}
+
+TEST_CASE("short sequences together fill a micro-batch longer than any of them", "[session]") {
+  TinySession t;
+  const engine::Session session(t.model, t.pool, {.context = 8, .ubatch = 20, .sequences = 3});
+  CHECK(session.most_rows() == 20);
+  const engine::Session few(t.model, t.pool, {.context = 4, .ubatch = 20, .sequences = 3});
+  CHECK(few.most_rows() == 12);
 }
 
 TEST_CASE("bytes per token count weights once and the cache by position", "[session]") {

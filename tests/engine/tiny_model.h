@@ -7,26 +7,35 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "engine/formats/blocks.h"
 #include "engine/formats/gguf_writer.h"
+#include "engine/model_config.h"
 #include "engine/tensor_names.h"
 #include "kernels/float16.h"
 
 namespace tern::tests {
 
 struct TinyModel {
-  std::string architecture =
-      "bitnet-b1.58";  // or "llama": SiLU, interleaved RoPE, no sub-norms, own head
+  // Or "llama": SiLU, interleaved RoPE, no sub-norms, own head; "qwen2": the same with biases and
+  // RoPE by halves; "gemma3": GELU, norms of queries, keys and branches, sliding windows;
+  // "bitnet": SiLU, else as bitnet-b1.58.
+  std::string architecture = "bitnet-b1.58";
   std::int64_t hidden = 256, layers = 2, heads = 4, kv_heads = 2, head_dim = 64, ffn = 384,
                vocab = 331;
   std::int64_t context = 512;
-  engine::DType linear_type = engine::DType::kI2S;  // q8_0, q4_0, q6_k: random blocks, no trits
-  engine::DType table_type = engine::DType::kF16;   // of the embedding and the head
-  bool decoded = false;  // write what is made as blocks as the F32 it stands for
+  engine::DType linear_type =
+      engine::DType::kI2S;  // q8_0, q4_0, q5_0, q6_k, q4_k: random blocks, no trits
+  engine::DType table_type = engine::DType::kF16;  // of the embedding and the head
+  std::int64_t window = 16, window_period = 2;     // of gemma3
+  std::optional<bool> own_head;                    // as the architecture has it
+  bool output_scales = false;  // tensors that multiply the outputs of the linear layers
+  bool rope_divisors = false;  // the tensor rope_freqs.weight
+  bool decoded = false;        // write what is made as blocks as the F32 it stands for
   unsigned seed = 2;
 };
 
@@ -36,7 +45,8 @@ struct TinyHooks {
   std::function<bool(const std::string& tensor)> skip_tensor = [](const std::string&) {
     return false;
   };
-  std::vector<std::pair<std::string, double>> extra_numbers;  // keys without the architecture
+  std::vector<std::pair<std::string, double>> extra_numbers;     // keys without the architecture
+  std::vector<std::pair<std::string, std::string>> extra_texts;  // the same
   std::string extra_tensor;  // an F32 tensor of one element under this name
   std::function<void(const std::string& tensor, std::vector<std::byte>& bytes)> spoil;
   std::string half_tensor;  // linear layers whose name contains this are written as F16
@@ -63,7 +73,10 @@ class TinyModelWriter {
     std::vector<std::byte> bytes;
   };
 
-  bool bitnet() const { return model_.architecture != "llama"; }
+  bool bitnet() const { return model_.architecture.starts_with("bitnet"); }
+  bool qwen2() const { return model_.architecture == "qwen2"; }
+  bool gemma3() const { return model_.architecture == "gemma3"; }
+  bool own_head() const { return model_.own_head.value_or(!bitnet() && !gemma3()); }
 
   void set(const std::string& key, const engine::GgufValue& value) {
     if (!hooks_.skip_key(key)) writer_.set(key, value);
@@ -83,7 +96,12 @@ class TinyModelWriter {
     set(a + "rope.dimension_count", u(model_.head_dim));
     set(a + "attention.layer_norm_rms_epsilon", 1e-5);
     set(a + "rope.freq_base", 10000.0);
+    if (gemma3()) {
+      set(a + "attention.sliding_window", u(model_.window));
+      set(a + "attention.sliding_window_pattern", u(model_.window_period));
+    }
     for (const auto& [key, value] : hooks_.extra_numbers) set(a + key, value);
+    for (const auto& [key, value] : hooks_.extra_texts) set(a + key, value);
   }
 
   void add(const std::string& name, engine::DType type, std::vector<std::int64_t> shape,
@@ -103,10 +121,16 @@ class TinyModelWriter {
     return low + (high - low) * (static_cast<float>(random_() >> 8) / 16777216.0f);
   }
 
-  void norm(const std::string& name, std::int64_t n) {
+  void floats(const std::string& name, std::int64_t n, float low, float high) {
     std::vector<float> w(static_cast<std::size_t>(n));
-    for (float& value : w) value = uniform(0.5f, 1.5f);
+    for (float& value : w) value = uniform(low, high);
     add(name, engine::DType::kF32, {n}, raw(w));
+  }
+
+  void norm(const std::string& name, std::int64_t n) { floats(name, n, 0.5f, 1.5f); }
+
+  void bias(std::int64_t layer, engine::LayerRole role, std::int64_t n) {
+    floats(bias_name(engine::Container::kGguf, layer, role), n, -1, 1);
   }
 
   void half(const std::string& name, std::int64_t rows, std::int64_t cols) {
@@ -117,7 +141,22 @@ class TinyModelWriter {
 
   static bool is_block(engine::DType type) {
     return type == engine::DType::kQ8_0 || type == engine::DType::kQ4_0 ||
-           type == engine::DType::kQ6_K;
+           type == engine::DType::kQ6_K || type == engine::DType::kQ4_K ||
+           type == engine::DType::kQ5_0;
+  }
+
+  // Bytes of a block, where its binary16 scale lies, and the spread of random codes times their
+  // sub-scales.
+  struct BlockScale {
+    std::size_t size, scale_at;
+    float spread;
+  };
+  static BlockScale block_scale(engine::DType type) {
+    if (type == engine::DType::kQ8_0) return {34, 0, 74.0f};
+    if (type == engine::DType::kQ4_0) return {18, 0, 4.6f};
+    if (type == engine::DType::kQ5_0) return {22, 0, 9.2f};
+    if (type == engine::DType::kQ4_K) return {144, 0, 36.0f * 4.6f};
+    return {210, 208, 18.0f * 74.0f};
   }
 
   // Random codes, which no quantiser would produce, and block scales around `scale` over their
@@ -128,11 +167,14 @@ class TinyModelWriter {
     const std::int64_t shape[] = {rows, cols};
     std::vector<std::byte> bytes(static_cast<std::size_t>(engine::tensor_bytes(type, shape)));
     for (std::byte& byte : bytes) byte = static_cast<std::byte>(random_() >> 24);
-    const std::size_t size = type == DType::kQ8_0 ? 34 : type == DType::kQ4_0 ? 18 : 210;
-    const float spread = type == DType::kQ8_0 ? 74.0f : type == DType::kQ4_0 ? 4.6f : 18.0f * 74.0f;
-    for (std::size_t at = 0; at < bytes.size(); at += size) {
-      const std::uint16_t d = kernels::f32_to_f16(scale * uniform(0.5f, 1.5f) / spread);
-      std::memcpy(bytes.data() + at + (type == DType::kQ6_K ? 208 : 0), &d, sizeof d);
+    const BlockScale block = block_scale(type);
+    for (std::size_t at = 0; at < bytes.size(); at += block.size) {
+      const float unit = scale * uniform(0.5f, 1.5f) / block.spread;
+      const std::uint16_t d = kernels::f32_to_f16(unit);
+      std::memcpy(bytes.data() + at + block.scale_at, &d, sizeof d);
+      // A minimum takes away about what codes and sub-scales have on average.
+      const std::uint16_t dmin = kernels::f32_to_f16(7.5f * unit);
+      if (type == DType::kQ4_K) std::memcpy(bytes.data() + at + 2, &dmin, sizeof dmin);
     }
     if (!model_.decoded) return add(name, type, {rows, cols}, std::move(bytes));
     std::vector<float> values(static_cast<std::size_t>(rows * cols));
@@ -184,21 +226,36 @@ class TinyModelWriter {
     const std::int64_t kv = m.kv_heads * m.head_dim;
     table(tensor_name(Container::kGguf, ModelRole::kEmbedding), m.vocab, m.hidden);
     norm(tensor_name(Container::kGguf, ModelRole::kOutputNorm), m.hidden);
-    if (!bitnet()) table(tensor_name(Container::kGguf, ModelRole::kOutput), m.vocab, m.hidden);
+    if (own_head()) table(tensor_name(Container::kGguf, ModelRole::kOutput), m.vocab, m.hidden);
     for (std::int64_t layer = 0; layer < m.layers; ++layer) {
       const auto name = [&](LayerRole role) { return tensor_name(Container::kGguf, layer, role); };
       norm(name(LayerRole::kAttnNorm), m.hidden);
       norm(name(LayerRole::kFfnNorm), m.hidden);
       if (bitnet()) norm(name(LayerRole::kAttnSubNorm), q);
       if (bitnet()) norm(name(LayerRole::kFfnSubNorm), m.ffn);
+      if (gemma3()) {
+        norm(name(LayerRole::kQNorm), m.head_dim);
+        norm(name(LayerRole::kKNorm), m.head_dim);
+        norm(name(LayerRole::kPostAttnNorm), m.hidden);
+        norm(name(LayerRole::kPostFfnNorm), m.hidden);
+      }
       linear(name(LayerRole::kQ), q, m.hidden);
       linear(name(LayerRole::kK), kv, m.hidden);
       linear(name(LayerRole::kV), kv, m.hidden);
+      if (qwen2()) {
+        bias(layer, LayerRole::kQ, q);
+        bias(layer, LayerRole::kK, kv);
+        bias(layer, LayerRole::kV, kv);
+      }
       linear(name(LayerRole::kO), m.hidden, q);
       linear(name(LayerRole::kGate), m.ffn, m.hidden);
       linear(name(LayerRole::kUp), m.ffn, m.hidden);
       linear(name(LayerRole::kDown), m.hidden, m.ffn);
+      for (int role = 0; m.output_scales && role < engine::kLayerMatrices; ++role) {
+        floats(engine::scale_name(layer, static_cast<LayerRole>(role)), 1, 0.5f, 2);
+      }
     }
+    if (m.rope_divisors) floats(engine::kRopeDivisors, m.head_dim / 2, 1, 32);
     if (!hooks_.extra_tensor.empty()) {
       add(hooks_.extra_tensor, engine::DType::kF32, {1}, raw(std::vector<float>{1.0f}));
     }

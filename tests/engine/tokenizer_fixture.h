@@ -51,7 +51,7 @@ struct TokenizerFixture {
       added.push_back({{"id", id++}, {"content", name}, {"special", true}, {"lstrip", false}});
     added.push_back({{"id", id++}, {"content", "<added>"}, {"special", false}});
     const json split = {{"type", "Split"},
-                        {"pattern", {{"Regex", engine::kLlama3Regex}}},
+                        {"pattern", {{"Regex", engine::regex_of(engine::SplitRule::kLlama3)}}},
                         {"behavior", "Isolated"},
                         {"invert", false}};
     const json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};

@@ -1,8 +1,11 @@
 // Llama 3's own vocabulary and the tiny models', where they are at hand.
+#include <algorithm>
 #include <fstream>
+#include <sstream>
 
 #include "engine/formats/gguf.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "tests/engine/sentencepiece_fixture.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/engine/tokenizer_fixture.h"
 #include "tests/support/catch.h"
@@ -68,6 +71,7 @@ void write_without_pre(const GgufFile& file, const fs::path& path, bool damaged)
 TEST_CASE("Llama 3: ids of the vectors, from GGUF", "[tokenizer][oracle]") {
   if (!present(kLlama3)) return;
   const auto tokenizer = load_tokenizer(kLlama3);
+  CHECK(tokenizer->warning().empty());
   CHECK(tokenizer->vocab() == 128256);
   CHECK(tokenizer->bos() == 128000);
   CHECK(tokenizer->add_bos());
@@ -92,6 +96,8 @@ TEST_CASE("Llama 3: a GGUF file that names no pre-tokenizer is recognised", "[to
   const auto tokenizer = load_tokenizer(folder / "v.gguf");
   CHECK(tokenizer->description() ==
         "llama-bpe, from GGUF; the file names no pre-tokenizer, its tokens are Llama 3's");
+  CHECK_THAT(tokenizer->warning(),
+             Catch::Matchers::Contains((folder / "v.gguf").string() + " names no pre-tokenizer"));
   check_vectors(*tokenizer);
   write_without_pre(file, folder / "damaged.gguf", true);
   CHECK_THROWS_WITH(load_tokenizer(folder / "damaged.gguf"),
@@ -134,6 +140,85 @@ TEST_CASE("Llama 3: ids of the vectors, from tokenizer.json", "[tokenizer][oracl
   }
   const TemporaryFolder folder;
   check_vectors(*load_tokenizer(folder.write("tokenizer.json", document.dump())));
+}
+
+namespace {
+
+const fs::path kLlama2 = kOracle / "tokenizer/spm-llama2/ggml-vocab-llama-spm.gguf";
+
+// llama.cpp's expectations: texts with a line between them, and a line of ids for each.
+std::vector<std::pair<std::string, Ids>> llama2_vectors() {
+  std::ifstream in(kLlama2.string() + ".inp"), out(kLlama2.string() + ".out");
+  const std::string all((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const std::string separator = "\n__ggml_vocab_test__\n";
+  std::vector<std::pair<std::string, Ids>> vectors;
+  std::size_t at = 0;
+  for (std::string line; std::getline(out, line);) {
+    const std::size_t end = std::min(all.find(separator, at), all.size());
+    std::istringstream numbers(line);
+    Ids ids;
+    for (int id = 0; numbers >> id;) ids.push_back(id);
+    vectors.emplace_back(all.substr(at, end - at), ids);
+    at = std::min(end + separator.size(), all.size());
+  }
+  return vectors;
+}
+
+void check_llama2(const Tokenizer& tokenizer) {
+  INFO(tokenizer.description());
+  CHECK(tokenizer.vocab() == 32000);
+  CHECK(tokenizer.bos() == 1);
+  CHECK(tokenizer.add_bos());
+  const auto vectors = llama2_vectors();
+  CHECK(vectors.size() == 46);
+  for (const auto& [text, ids] : vectors) {
+    INFO("text " << text);
+    CHECK(tokenizer.encode(text, false) == ids);
+    CHECK(tokenizer.decode(ids, false) == text);
+    std::string streamed;
+    for (const int id : ids) streamed += tokenizer.piece(id, true);
+    CHECK(streamed == (ids.empty() ? "" : " ") + text);
+  }
+}
+
+SentencePieceFixture llama2() {
+  const GgufFile file(kLlama2);
+  const auto& tokens = metadata<std::vector<std::string>>(file, "tokenizer.ggml.tokens");
+  const auto& scores = metadata<std::vector<double>>(file, "tokenizer.ggml.scores");
+  const auto& types = metadata<std::vector<std::int64_t>>(file, "tokenizer.ggml.token_type");
+  SentencePieceFixture vocabulary;
+  vocabulary.pieces.clear();
+  for (std::size_t id = 0; id < tokens.size(); ++id)
+    vocabulary.pieces.push_back({tokens[id], scores[id], types[id]});
+  return vocabulary;
+}
+
+}  // namespace
+
+TEST_CASE("Llama 2: ids of llama.cpp's vectors, from GGUF", "[tokenizer][oracle]") {
+  if (present(kLlama2)) check_llama2(*load_tokenizer(kLlama2));
+}
+
+TEST_CASE("Llama 2: the same ids from tokenizer.json and tokenizer.model", "[tokenizer][oracle]") {
+  if (!present(kLlama2)) return;
+  const TemporaryFolder folder;
+  check_llama2(*load_tokenizer(folder.write("tokenizer.json", llama2().json().dump())));
+  check_llama2(*load_tokenizer(folder.write("tokenizer.model", llama2().model())));
+}
+
+TEST_CASE("Llama 2: Metaspace cuts as Prepend and Replace do", "[tokenizer][oracle]") {
+  if (!present(kLlama2)) return;
+  json document = llama2().json();
+  document["normalizer"] = nullptr;
+  document["pre_tokenizer"] = {{"type", "Metaspace"},
+                               {"replacement", "\u2581"},
+                               {"prepend_scheme", "first"},
+                               {"split", false}};
+  const TemporaryFolder folder;
+  const auto tokenizer = load_tokenizer(folder.write("tokenizer.json", document.dump()));
+  // A text that begins with a space gets no second one here.
+  for (const auto& [text, ids] : llama2_vectors())
+    if (!text.starts_with(' ')) CHECK(tokenizer->encode(text, false) == ids);
 }
 
 TEST_CASE("the tiny models' prompts, from both kinds of file", "[tokenizer][oracle]") {

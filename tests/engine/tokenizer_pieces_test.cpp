@@ -11,8 +11,12 @@ namespace {
 
 using Pieces = std::vector<std::string>;
 
-Pieces pieces(const std::string& text) {
-  static const Pretokenizer pretokenizer;
+Pieces pieces(const std::string& text, SplitRule rule = SplitRule::kLlama3) {
+  static const Pretokenizer llama3(SplitRule::kLlama3), qwen2(SplitRule::kQwen2),
+      gpt2(SplitRule::kGpt2);
+  const Pretokenizer& pretokenizer = rule == SplitRule::kLlama3  ? llama3
+                                     : rule == SplitRule::kQwen2 ? qwen2
+                                                                 : gpt2;
   Pieces all;
   std::size_t begin = 0;
   for (const std::size_t end : pretokenizer.split(text)) {
@@ -53,6 +57,26 @@ TEST_CASE("Llama 3 cuts words, digits, symbols and spaces", "[tokenizer]") {
   CHECK(pieces("!?\n\n\tx") == Pieces{"!?\n\n", "\tx"});
   CHECK(pieces("  \n \n  1") == Pieces{"  \n \n", " ", " ", "1"});
   CHECK(pieces(std::string("a\0b", 3)) == Pieces{"a", std::string("\0b", 2)});
+}
+
+TEST_CASE("Qwen 2 cuts as Llama 3 does, but every digit by itself", "[tokenizer]") {
+  constexpr SplitRule rule = SplitRule::kQwen2;
+  CHECK(pieces("1234567 89", rule) == Pieces{"1", "2", "3", "4", "5", "6", "7", " ", "8", "9"});
+  CHECK(pieces("I'LL x2\n\n  b?", rule) == Pieces{"I", "'LL", " x", "2", "\n\n", " ", " b", "?"});
+}
+
+TEST_CASE("GPT-2 cuts with the space in front and knows small contractions only", "[tokenizer]") {
+  constexpr SplitRule rule = SplitRule::kGpt2;
+  CHECK(pieces("Hello, world! 12345", rule) == Pieces{"Hello", ",", " world", "!", " 12345"});
+  CHECK(pieces("I'm we'LL", rule) == Pieces{"I", "'m", " we", "'", "LL"});
+  CHECK(pieces("a\n\n  b \n", rule) == Pieces{"a", "\n\n ", " b", " \n"});
+  CHECK(pieces("!!x\u00a0y", rule) == Pieces{"!!", "x", "\u00a0", "y"});
+}
+
+TEST_CASE("a regular expression is known by its text", "[tokenizer]") {
+  for (const SplitRule rule : {SplitRule::kLlama3, SplitRule::kQwen2, SplitRule::kGpt2})
+    CHECK(split_rule_of(regex_of(rule)) == rule);
+  CHECK(split_rule_of("\\s+") == std::nullopt);
 }
 
 TEST_CASE("white space is Unicode's, whatever the library thinks", "[tokenizer]") {

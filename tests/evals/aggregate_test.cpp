@@ -65,5 +65,43 @@ TEST_CASE("items without the filter or metric do not count") {
   for (const Score& score : aggregate(find_task("piqa"), items)) CHECK(score.value.n == 0);
 }
 
+// Expected values were printed by lm-evaluation-harness's functions for [1,0,0,1], [1,1,0] and
+// [0,0,1,0,0,1].
+TEST_CASE("a group's score is the tasks' by their sizes, its error the pooled one") {
+  const auto score = [](std::vector<double> values) {
+    return std::vector<Score>{{"acc", "none", true, mean_error(values)}};
+  };
+  const std::vector<std::vector<Score>> tasks = {score({1, 0, 0, 1}), score({1, 1, 0}),
+                                                 score({0, 0, 1, 0, 0, 1})};
+  const std::vector<Score> group = aggregate_group(tasks);
+  REQUIRE(group.size() == 1);
+  CHECK(group[0].metric == "acc");
+  CHECK(group[0].value.n == 13);
+  CHECK(group[0].value.mean == Approx(0.46153846153846156).epsilon(1e-14));
+  REQUIRE(group[0].value.standard_error.has_value());
+  CHECK(*group[0].value.standard_error == Approx(0.15191090506255).epsilon(1e-13));
+  const std::vector<std::vector<Score>> one = {score({1, 0, 0, 1}), score({1})};
+  CHECK_FALSE(aggregate_group(one)[0].value.standard_error.has_value());
+  CHECK(aggregate_group({}).empty());
+}
+
+TEST_CASE("a group has a score when all of its tasks have one") {
+  std::vector<TaskScores> tasks;
+  for (const std::string& task : find_group("mmlu")->tasks) {
+    const bool stem = find_task(task).group == "mmlu_stem";
+    const std::vector<double> values = {stem ? 1.0 : 0.0, 0.0};
+    tasks.push_back({task, {{"acc", "none", true, mean_error(values)}}});
+  }
+  const std::vector<GroupScores> complete = complete_groups(tasks);
+  REQUIRE(complete.size() == 5);
+  CHECK(complete[0].group->name == "mmlu");
+  CHECK(complete[0].scores.at(0).value.n == 114);
+  CHECK(complete[0].scores.at(0).value.mean == Approx(19 * 0.5 / 57));
+  for (const GroupScores& group : complete)
+    if (group.group->name == "mmlu_stem") CHECK(group.scores.at(0).value.mean == 0.5);
+  tasks.pop_back();  // mmlu_world_religions, of the humanities
+  CHECK(complete_groups(tasks).size() == 3);
+}
+
 }  // namespace
 }  // namespace tern::tests

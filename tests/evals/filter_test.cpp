@@ -1,5 +1,9 @@
 #include "evals/filter.h"
 
+#include <string>
+#include <vector>
+
+#include "evals/error.h"
 #include "tests/support/catch.h"
 
 namespace tern::tests {
@@ -36,6 +40,12 @@ TEST_CASE("what is found is stripped") {
   CHECK(RegexFilter("x", "is(.*)$", RegexFilter::Select::kFirst).apply("it is\t 4 ") == "4");
 }
 
+// Of gsm8k.
+double exact_number_match(std::string_view prediction, std::string_view reference) {
+  const std::vector<std::string> ignored = {",", "\\$", "(?s).*#### ", "\\.$"};
+  return ExactMatch(ignored, true)(prediction, reference);
+}
+
 TEST_CASE("numbers match but for commas, dollars, the solution before them and one dot") {
   CHECK(exact_number_match("$1,234.", "so\n#### 1234") == 1);
   CHECK(exact_number_match("1234.0", "#### 1234") == 0);
@@ -44,6 +54,19 @@ TEST_CASE("numbers match but for commas, dollars, the solution before them and o
   CHECK(exact_number_match("5 ", "5") == 0);
   CHECK(exact_number_match("[invalid]", "#### 3") == 0);
   CHECK(exact_number_match("a #### b", "b") == 1);
+}
+
+TEST_CASE("without patterns and with case, texts match as they are") {
+  const ExactMatch exact({}, false);
+  CHECK(exact("a", "a") == 1);
+  CHECK(exact("A", "a") == 0);
+  CHECK(exact("1,2", "12") == 0);
+}
+
+TEST_CASE("another fallback, and a pattern that is none") {
+  CHECK(RegexFilter("x", "[0-9]", RegexFilter::Select::kFirst, "none").apply("a") == "none");
+  CHECK_THROWS_WITH(RegexFilter("x", "(", RegexFilter::Select::kFirst),
+                    Catch::Contains("pattern (: expected a regular expression, got an error at"));
 }
 
 }  // namespace

@@ -38,7 +38,9 @@ std::vector<json> lines(const fs::path& path) {
 json summary() { return json::parse(datasets::read_file(vectors("summary.json"))); }
 
 std::unique_ptr<Task> make(const char* name) {
-  return find_task(name).make({shared() / "datasets", {}, false});
+  TaskOptions options;
+  options.data = shared() / "datasets";
+  return find_task(name).make(options);
 }
 
 void check_mean(const MeanError& found, const json& expected) {
@@ -76,31 +78,77 @@ TEST_CASE("vectors: few-shot draws and prompts of gsm8k, byte by byte") {
   }
 }
 
-TEST_CASE("vectors: awkward answers to gsm8k") {
+TEST_CASE("vectors: prompts of the tasks with fixed examples, byte by byte") {
   if (!at_hand()) return;
-  int cases = 0;
+  for (const char* name : {"gsm8k_cot", "gsm8k_cot_llama"}) {
+    const auto task = make(name);
+    CHECK(task->num_fewshot() == 8);
+    for (const json& line : lines(vectors((std::string(name) + "_prompts.jsonl").c_str()))) {
+      const auto i = line.at("doc_id").get<std::size_t>();
+      const auto request = std::get<TextRequest>(task->request(i));
+      CHECK(request.prompt == line.at("prompt").get<std::string>());
+      CHECK(json(request.limits.until) == line.at("generation_kwargs").at("until"));
+      CHECK(request.messages.empty());
+      CHECK(*task->document(i).at(1).value.text() == line.at("target").get<std::string>());
+    }
+  }
+}
+
+TEST_CASE("vectors: conversations, turn by turn and in one message") {
+  if (!at_hand()) return;
+  const json all = json::parse(datasets::read_file(vectors("chat_messages.json")));
+  int checked = 0;
+  for (const auto& [name, conversations] : all.items()) {
+    const bool multiturn = name.ends_with("_multiturn");
+    const std::string task_name = name.substr(0, name.rfind(multiturn ? "_multiturn" : "_single"));
+    TaskOptions options;
+    options.data = shared() / "datasets";
+    options.apply_chat_template = true;
+    options.fewshot_as_multiturn = multiturn;
+    const auto task = find_task(task_name).make(options);
+    for (std::size_t i = 0; i < conversations.size(); ++i) {
+      const auto request = std::get<TextRequest>(task->request(i));
+      CHECK(request.prompt.empty());
+      json messages = json::array();
+      for (const ChatMessage& message : request.messages)
+        messages.push_back({{"role", message.role}, {"content", message.content}});
+      INFO(name << " " << i);
+      CHECK(messages == conversations.at(i).at("messages"));
+      ++checked;
+    }
+  }
+  CHECK(checked == 12);
+}
+
+TEST_CASE("vectors: awkward answers to gsm8k and its kin") {
+  if (!at_hand()) return;
+  std::map<std::string, int> cases;
   for (const json& line : lines(vectors("gsm8k_hard_cases.jsonl"))) {
-    if (line.at("task") != "gsm8k") continue;
+    const auto name = line.at("task").get<std::string>();
     const TemporaryData data;
     data.write("gsm8k/test.jsonl",
                json{{"question", "?"}, {"answer", line.at("gold")}}.dump() + "\n");
-    const auto task = find_task("gsm8k").make({data.folder(), {}, true});
+    TaskOptions options;
+    options.data = data.folder();
+    options.scoring_only = true;
+    const auto task = find_task(name).make(options);
     const auto response = line.at("response").get<std::string>();
-    INFO(response);
+    INFO(name << ": " << response);
     CHECK(filtered(task->score(0, response)) == line.at("result"));
     CHECK(task->target(0) == line.at("target").get<std::string>());
-    ++cases;
+    ++cases[name];
   }
-  CHECK(cases > 0);
+  CHECK(cases.size() == 3);
 }
 
 TEST_CASE("vectors: the metric and the stop strings") {
   if (!at_hand()) return;
+  const std::vector<std::string> ignored = {",", "\\$", "(?s).*#### ", "\\.$"};
+  const ExactMatch exact_match(ignored, true);
   for (const json& line : lines(vectors("exact_match_cases.jsonl"))) {
     INFO(line.dump());
-    CHECK(exact_number_match(line.at("prediction").get<std::string>(),
-                             line.at("reference").get<std::string>()) ==
-          line.at("score").get<double>());
+    CHECK(exact_match(line.at("prediction").get<std::string>(),
+                      line.at("reference").get<std::string>()) == line.at("score").get<double>());
   }
   for (const json& line : lines(vectors("postprocess_cases.jsonl"))) {
     INFO(line.dump());

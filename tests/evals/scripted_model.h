@@ -13,7 +13,8 @@ class ScriptedModel final : public evals::LanguageModel {
  public:
   std::map<std::string, double> likelihoods;  // by continuation
   evals::Generation generation;
-  std::vector<std::string> asked;  // contexts, or prompts
+  std::vector<evals::Likelihood> rolling;
+  std::vector<std::string> asked;  // contexts, prompts or texts
   evals::GenerationLimits limits;
 
   std::vector<evals::Likelihood> log_likelihoods(
@@ -23,6 +24,11 @@ class ScriptedModel final : public evals::LanguageModel {
     for (const std::string& continuation : continuations)
       answer.push_back({likelihoods.at(continuation), false, 1});
     return answer;
+  }
+
+  std::vector<evals::Likelihood> rolling_log_likelihoods(const std::string& text) override {
+    asked.push_back(text);
+    return rolling;
   }
 
   evals::Generation generate(const std::string& prompt,

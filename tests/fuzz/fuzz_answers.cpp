@@ -24,13 +24,15 @@ void filter(std::string_view answer) {
   static const RegexFilter strict("strict-match", R"(#### (\-?[0-9\.\,]+))", Select::kFirst);
   static const RegexFilter flexible("flexible-extract", R"((-?[$0-9.,]{2,})|(-?[0-9]+))",
                                     Select::kLast);
+  static const std::array<std::string, 4> ignored = {",", "\\$", "(?s).*#### ", "\\.$"};
+  static const ExactMatch exact_match(ignored, true);
   for (const RegexFilter* each : {&strict, &flexible}) {
     const std::string found = each->apply(answer);
     require(found == "[invalid]" || answer.find(found) != std::string_view::npos);
-    require(exact_number_match(found, found) == 1);
-    exact_number_match(found, answer);
+    require(exact_match(found, found) == 1);
+    exact_match(found, answer);
   }
-  require(exact_number_match(answer, answer) == 1);
+  require(exact_match(answer, answer) == 1);
 }
 
 void cut_and_strip(std::string_view answer) {

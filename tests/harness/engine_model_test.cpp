@@ -6,6 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "engine/logits.h"
 #include "engine/thread_pool.h"
 #include "harness/error.h"
 #include "harness/options.h"
@@ -25,6 +26,8 @@ struct Setting {
   int threads = 1;
   std::int64_t ubatch = 512;
   std::int64_t context = 256;
+  std::int64_t batch = 1;
+  std::int64_t longest = 0;
 };
 
 // synth:tiny behind the interface, with its own pool.
@@ -32,8 +35,8 @@ struct Rig {
   explicit Rig(Setting setting = {}, const std::atomic<bool>* stop = nullptr)
       : pool({.threads = setting.threads, .pin = false}),
         model(engine::Model::load("synth:tiny", kernels_row(""), pool)),
-        options{.context = setting.context, .ubatch = setting.ubatch},
-        language(model, std::make_shared<ByteTokenizer>(), pool, options, stop) {}
+        options{.context = setting.context, .ubatch = setting.ubatch, .sequences = setting.batch},
+        language(model, std::make_shared<ByteTokenizer>(), pool, options, stop, setting.longest) {}
 
   evals::Likelihood one(const std::string& context, const std::string& continuation) {
     return language.log_likelihoods(context, std::vector{continuation}).front();
@@ -49,6 +52,10 @@ evals::GenerationLimits at_most(std::int64_t tokens) {
   evals::GenerationLimits limits;
   limits.max_tokens = tokens;
   return limits;
+}
+
+double log_probability(std::span<const float> logits, int token) {
+  return engine::softmax(logits).log_probability(logits[static_cast<std::size_t>(token)]);
 }
 
 std::vector<json> lines_of(const std::string& path) {
@@ -81,6 +88,22 @@ TEST_CASE("a pair is split as lm-evaluation-harness splits it") {
   CHECK(pair("", "y") == std::pair(Ids{510}, Ids{'y'}));
   CHECK(pair("", "<bos>y") == std::pair(Ids{510}, Ids{'y'}));
   CHECK(pair("<bos>x", "y") == std::pair(Ids{510, 'x'}, Ids{'y'}));
+}
+
+// As lm-evaluation-harness does, BOS is judged too, behind another one; later windows begin with as
+// many tokens of the text as the context takes, and without BOS.
+TEST_CASE("a long text is judged window by window") {
+  Rig rig({.context = 8});
+  const std::vector<evals::Likelihood> windows = rig.language.rolling_log_likelihoods("cdefghijkl");
+  REQUIRE(windows.size() == 2);
+  CHECK(windows[0].tokens == 8);
+  CHECK(windows[1].tokens == 3);
+  CHECK(windows[0].log_likelihood == rig.one("", "<bos><bos>cdefghi").log_likelihood);
+  CHECK(windows[1].log_likelihood == rig.one("defghi", "jkl").log_likelihood);
+  const EncodedPair first = encode_windows(ByteTokenizer(), "cdefghijkl", 8).at(0);
+  CHECK(first.context == Ids{510});
+  CHECK(first.continuation == Ids{510, 'c', 'd', 'e', 'f', 'g', 'h', 'i'});
+  CHECK(rig.language.rolling_log_likelihoods("cdefghi").size() == 1);
 }
 
 TEST_CASE("log-probabilities are those of a softmax, whatever the spread") {
@@ -151,6 +174,208 @@ TEST_CASE("answers do not depend on the cache, on threads or on batches") {
   Rig fresh;
   fresh.one("x", "y");
   CHECK(fresh.language.counts().reused_tokens == 0);
+}
+
+// Everything that was answered, in the order of the requests.
+struct Batch {
+  std::vector<BatchAnswer> answers;
+  std::size_t most_in_flight = 0;
+  std::int64_t evaluated = 0;
+};
+
+Batch answer_all(EngineModel& model, std::span<const evals::Request> requests) {
+  Batch batch;
+  batch.answers.resize(requests.size());
+  const std::size_t all = model.places();
+  for (std::size_t next = 0, done = 0; done < requests.size();) {
+    while (model.places() > 0 && next < requests.size()) {
+      model.submit(next, requests[next]);
+      ++next;
+    }
+    batch.most_in_flight = std::max(batch.most_in_flight, all - model.places());
+    BatchAdvance advance = model.advance();
+    for (const auto& evaluated : advance.evaluated) batch.evaluated += evaluated.tokens;
+    done += advance.answered.size();
+    for (BatchAnswer& answer : advance.answered) {
+      batch.answers.at(answer.ticket) = std::move(answer);
+    }
+  }
+  return batch;
+}
+
+std::vector<evals::Request> choices(int count) {
+  std::vector<evals::Request> requests;
+  for (int i = 0; i < count; ++i) {
+    // Ragged, some with much in common, some with one continuation that is the beginning of another
+    // one or the same.
+    const std::string context =
+        "Question: " + std::string(static_cast<std::size_t>(i * 7 % 23), 'q') +
+        (i % 3 == 0 ? "\nAnswer:" : " and then\nAnswer:");
+    requests.push_back(
+        evals::ChoiceRequest{context,
+                             {" take the lid off", " take the lid " + std::to_string(i), " no",
+                              " take", " take", i % 2 == 0 ? " x" : " take the lid off and on"}});
+  }
+  return requests;
+}
+
+std::vector<evals::Request> texts(int count) {
+  std::vector<evals::Request> requests;
+  for (int i = 0; i < count; ++i) {
+    requests.push_back(evals::TextRequest{
+        "Once " + std::string(static_cast<std::size_t>(i * 5 % 17), 'o') + std::to_string(i),
+        {.until = {"zq"}, .max_tokens = 3 + i * 11 % 29}});
+  }
+  return requests;
+}
+
+TEST_CASE("batches of any size answer as single requests do") {
+  // Small micro-batches too: then a prompt takes several passes, and others join in the middle.
+  const auto setting = GENERATE(Setting{.batch = 3}, Setting{.batch = 16},
+                                Setting{.threads = 2, .ubatch = 5, .batch = 3},
+                                Setting{.threads = 2, .ubatch = 20, .batch = 16, .longest = 100});
+  CAPTURE(setting.threads, setting.ubatch, setting.batch);
+  for (const auto& requests : {choices(20), texts(20)}) {
+    Rig one, many(setting);
+    const Batch alone = answer_all(one.language, requests);
+    const Batch together = answer_all(many.language, requests);
+    CHECK(alone.most_in_flight == 1);
+    CHECK(together.most_in_flight == static_cast<std::size_t>(setting.batch));
+    CHECK(together.evaluated == many.language.counts().evaluated_tokens);
+    std::int64_t evaluated = 0;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      CAPTURE(i);
+      const BatchAnswer &a = alone.answers[i], &b = together.answers[i];
+      evaluated += b.counts.evaluated_tokens;
+      if (const auto* text = std::get_if<std::string>(&a.answer)) {
+        CHECK(*text == std::get<std::string>(b.answer));
+        CHECK(a.new_tokens == b.new_tokens);
+        CHECK(a.prompt_tokens == b.prompt_tokens);
+        continue;
+      }
+      const auto& first = std::get<evals::ChoiceAnswer>(a.answer);
+      const auto& second = std::get<evals::ChoiceAnswer>(b.answer);
+      REQUIRE(first.size() == second.size());
+      for (std::size_t c = 0; c < first.size(); ++c) {
+        CHECK(first[c].log_likelihood == second[c].log_likelihood);
+        CHECK(first[c].greedy == second[c].greedy);
+        CHECK(first[c].tokens == second[c].tokens);
+      }
+    }
+    CHECK(evaluated == together.evaluated);
+  }
+}
+
+TEST_CASE("continuations are judged as if each were the only one") {
+  Rig together;
+  for (const evals::Request& request : choices(5)) {
+    const auto& choice = std::get<evals::ChoiceRequest>(request);
+    const auto all = together.language.log_likelihoods(choice.context, choice.continuations);
+    for (std::size_t c = 0; c < all.size(); ++c) {
+      Rig fresh;
+      const evals::Likelihood one = fresh.one(choice.context, choice.continuations[c]);
+      CHECK(one.log_likelihood == all[c].log_likelihood);
+      CHECK(one.greedy == all[c].greedy);
+    }
+  }
+}
+
+TEST_CASE("one continuation is judged behind each context as behind it alone") {
+  Rig rig;
+  const std::vector<std::string> contexts = {"The door", "The window was", "The door was",
+                                             "The door"};
+  rig.language.submit(3, evals::ContextsRequest{contexts, " shut"});
+  const BatchAdvance advance = rig.language.advance();
+  const auto& answer = std::get<evals::ChoiceAnswer>(advance.answered.at(0).answer);
+  REQUIRE(answer.size() == contexts.size());
+  for (std::size_t i = 0; i < contexts.size(); ++i) {
+    Rig fresh;
+    CHECK(answer[i].log_likelihood == fresh.one(contexts[i], " shut").log_likelihood);
+    CHECK(answer[i].tokens == 5);
+  }
+}
+
+TEST_CASE("a text of any length is judged from its first token on, in windows") {
+  const std::string text = "It rained, and the river rose over the meadow.";
+  Ids tokens = {
+      ByteTokenizer::kBos};  // what stands before the first token judged, which is BOS too
+  for (const int id : encode_prompt(ByteTokenizer(), text)) tokens.push_back(id);
+  Rig whole;
+  engine::Session session(whole.model, whole.pool, whole.options);
+  double expected = 0;
+  session.prefill_all(tokens, [&](std::int64_t i, std::span<const float> logits) {
+    if (i + 1 == std::ssize(tokens)) return;
+    expected += log_probability(logits, tokens[static_cast<std::size_t>(i) + 1]);
+  });
+  const std::vector<evals::Likelihood> all = whole.language.rolling_log_likelihoods(text);
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].log_likelihood == expected);
+  CHECK(all[0].tokens == std::ssize(tokens) - 1);
+
+  std::vector<evals::Request> requests;
+  for (int i = 0; i < 5; ++i)
+    requests.push_back(
+        evals::RollingRequest{text + std::string(static_cast<std::size_t>(i * 9), 'x')});
+  Rig one({.context = 16}), many({.context = 16, .batch = 3});
+  const Batch alone = answer_all(one.language, requests);
+  const Batch together = answer_all(many.language, requests);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto& a = std::get<evals::ChoiceAnswer>(alone.answers[i].answer);
+    const auto& b = std::get<evals::ChoiceAnswer>(together.answers[i].answer);
+    REQUIRE(a.size() == b.size());
+    std::int64_t judged = 0;
+    for (std::size_t w = 0; w < a.size(); ++w) {
+      CHECK(a[w].log_likelihood == b[w].log_likelihood);
+      judged += b[w].tokens;
+    }
+    CHECK(judged == std::ssize(tokens) - 1 + static_cast<std::int64_t>(i) * 9);
+  }
+}
+
+TEST_CASE("a context is evaluated once, and so is what continuations begin with") {
+  Rig rig;
+  const std::string context(40, 'c');
+  const std::vector<std::string> both = {" leave it on", " leave it off"};
+  rig.language.log_likelihoods(context, both);
+  // BOS, the context, " leave it on" without its last token, and "ff" without its last.
+  CHECK(rig.language.counts().evaluated_tokens == 1 + 40 + 11 + 1);
+  CHECK(rig.language.counts().reused_tokens == 1 + 40 + 11);
+}
+
+TEST_CASE("a long prompt that several requests begin with is evaluated once") {
+  const std::string examples(127, 'e');  // with BOS two micro-batches
+  std::vector<evals::Request> requests;
+  for (int i = 0; i < 6; ++i) {
+    requests.push_back(
+        evals::TextRequest{examples + std::to_string(i), {.until = {}, .max_tokens = 2}});
+  }
+  Rig rig({.ubatch = 64, .batch = 4});
+  const Batch batch = answer_all(rig.language, requests);
+  // Each has its own last token, and the one that was generated first.
+  CHECK(batch.evaluated == 1 + 127 + 6 * 2);
+  CHECK(rig.language.counts().reused_tokens == 5 * (1 + 127));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    Rig fresh;
+    const auto& text = std::get<evals::TextRequest>(requests[i]);
+    CHECK(std::get<std::string>(batch.answers[i].answer) ==
+          fresh.language.generate(text.prompt, text.limits).text);
+  }
+}
+
+TEST_CASE("a request that is refused leaves the others in flight") {
+  Rig rig({.context = 64, .batch = 2});
+  rig.language.submit(7, evals::TextRequest{"Once", {.until = {}, .max_tokens = 3}});
+  CHECK_THROWS_WITH(rig.language.submit(8, evals::ChoiceRequest{"xa", {"b"}}),
+                    Contains("no tokens of its own"));
+  CHECK_THROWS_WITH(rig.language.submit(8, evals::ChoiceRequest{"x", {}}),
+                    Contains("at least one continuation"));
+  CHECK(rig.language.places() == 1);
+  const BatchAdvance advance = rig.language.advance();
+  REQUIRE(advance.answered.size() == 1);
+  CHECK(advance.answered[0].ticket == 7);
+  Rig fresh;
+  CHECK(std::get<std::string>(advance.answered[0].answer) ==
+        fresh.language.generate("Once", at_most(3)).text);
 }
 
 TEST_CASE("generation ends at a stop string, at the limit, and not before") {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,8 @@
 #include "harness/eval_record.h"
 #include "harness/options.h"
 #include "harness/report/eval_report.h"
+#include "tests/harness/byte_tokenizer.h"
+#include "tests/harness/counting_task.h"
 #include "tests/support/catch.h"
 
 namespace tern::harness {
@@ -21,50 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 using Catch::Matchers::Contains;
 using nlohmann::json;
-
-constexpr std::string_view kFilters[] = {"none"};
-constexpr evals::Metric kMetrics[] = {{"acc", true}};
-
-evals::TaskInfo counting_info() {
-  evals::TaskInfo info;
-  info.name = "counting";
-  info.version = 2;
-  info.output = evals::OutputType::kGenerateUntil;
-  info.filters = kFilters;
-  info.metrics = kMetrics;
-  return info;
-}
-
-// Documents 0, 1, 2, …: the right answer to document i is its number.
-class CountingTask final : public evals::Task {
- public:
-  explicit CountingTask(std::size_t size) : size_(size) {}
-  const evals::TaskInfo& info() const noexcept override { return info_; }
-  std::size_t size() const noexcept override { return size_; }
-  int num_fewshot() const noexcept override { return 3; }
-  std::span<const datasets::Provenance> data() const noexcept override { return {}; }
-  evals::Request request(std::size_t i) const override {
-    evals::TextRequest request;
-    request.prompt = std::to_string(i);
-    return request;
-  }
-  std::vector<evals::Field> document(std::size_t i) const override {
-    return {{"number", static_cast<std::int64_t>(i)}};
-  }
-  std::string target(std::size_t i) const override { return std::to_string(i); }
-  evals::ItemResult score(std::size_t i, evals::Answer answer) const override {
-    evals::ItemResult result;
-    result.doc_id = static_cast<std::int64_t>(i);
-    const std::string& text = std::get<std::string>(answer);
-    result.filters = {{"none", text, {{"acc", text == target(i) ? 1.0 : 0.0}}}};
-    result.answer = std::move(answer);
-    return result;
-  }
-
- private:
-  std::size_t size_;
-  evals::TaskInfo info_ = counting_info();
-};
 
 class ScriptedModel final : public evals::LanguageModel {
  public:
@@ -100,6 +59,7 @@ class FakeInstruments final : public Instruments {
   void start() override { ++running; }
   void stop(Trial& trial) override {
     --running;
+    ++stopped;
     trial.energy.status = energy::Status::kMeasured;
     trial.energy.source = "fake";
     trial.energy.coverage = "all of nothing";
@@ -109,6 +69,7 @@ class FakeInstruments final : public Instruments {
     trial.energy.domains = {{"package-0", true, 5, true, ""}};
   }
   int running = 0;
+  int stopped = 0;
 
  private:
   std::int64_t now_ = 0;
@@ -203,6 +164,125 @@ TEST_CASE("a run that is asked to stop does so behind the item in flight") {
   CHECK(ids(runs[0]) == std::vector<std::int64_t>{0, 1});
 }
 
+// Takes several requests at once and answers the one that asks for least; each evaluates a token
+// per round.
+class ScriptedBatch final : public BatchedModel {
+ public:
+  explicit ScriptedBatch(std::size_t places) : places_(places) {}
+  std::size_t places() const override { return places_ - flight_.size(); }
+  void submit(std::size_t ticket, const evals::Request& request) override {
+    const std::string& prompt = std::get<evals::TextRequest>(request).prompt;
+    if (prompt == refused) throw std::runtime_error("not this one");
+    flight_.push_back({ticket, prompt, 1 + std::stoi(prompt) % 3});
+  }
+  BatchAdvance advance() override {
+    if (throwing) throw std::runtime_error("out of memory");
+    const int rounds = std::min_element(flight_.begin(), flight_.end())->rounds;
+    BatchAdvance advance;
+    for (auto it = flight_.begin(); it != flight_.end();) {
+      advance.evaluated.push_back({it->ticket, rounds});
+      it->rounds -= rounds;
+      if (it->rounds > 0) {
+        ++it;
+        continue;
+      }
+      BatchAnswer answer;
+      answer.ticket = it->ticket;
+      answer.answer = it->prompt;
+      answer.counts.evaluated_tokens = 1 + std::stoi(it->prompt) % 3;
+      advance.answered.push_back(answer);
+      it = flight_.erase(it);
+    }
+    return advance;
+  }
+  std::string refused;
+  bool throwing = false;
+
+ private:
+  struct Asked {
+    std::size_t ticket;
+    std::string prompt;
+    int rounds;
+    bool operator<(const Asked& other) const { return rounds < other.rounds; }
+  };
+  std::size_t places_;
+  std::vector<Asked> flight_;
+};
+
+std::string ask_batch(std::vector<TaskRun>& runs, BatchedModel& model, Instruments& instruments,
+                      EvalListener& log) {
+  BatchedModel* const models[] = {&model};
+  return ask_all(runs, models, instruments, log, nullptr);
+}
+
+TEST_CASE("seconds and joules of a batch are shared out, and their sum is what was measured") {
+  const CountingTask task(9);
+  const std::size_t places = GENERATE(1, 2, 4, 16);
+  std::vector<TaskRun> runs = {{&task, 9, {}}};
+  ScriptedBatch model(places);
+  FakeInstruments instruments;
+  Log log;
+  CHECK(ask_batch(runs, model, instruments, log).empty());
+  CHECK(ids(runs[0]) == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8});
+  CHECK(instruments.running == 0);
+  double joules = 0, seconds = 0, window_s = 0;
+  for (const EvalItem& item : runs[0].items) {
+    CAPTURE(item.result.doc_id);
+    CHECK(item.result.filters[0].metrics[0].value == 1);
+    CHECK(item.joules_measured());
+    CHECK(item.company <= static_cast<int>(places));
+    if (item.company == 1) {
+      CHECK(item.energy.total_joules == 5 * item.energy.window_s);
+    } else {
+      CHECK(item.energy.status == energy::Status::kAttributed);
+      CHECK_THAT(item.energy.why, Contains("shared out by tokens evaluated"));
+      CHECK(item.energy.domains[0].joules == Approx(item.energy.total_joules));
+    }
+    joules += item.energy.total_joules;
+    seconds += static_cast<double>(item.elapsed_ns) * 1e-9;
+    window_s += item.energy.window_s;
+  }
+  CHECK(joules == Approx(5.0 * instruments.stopped));
+  CHECK(seconds == Approx(instruments.stopped));
+  CHECK(window_s == Approx(instruments.stopped));
+  if (places == 1) CHECK(instruments.stopped == 9);
+  if (places == 16) CHECK(instruments.stopped == 3);
+}
+
+TEST_CASE("a document that is refused ends a run behind those in flight") {
+  const CountingTask task(9);
+  std::vector<TaskRun> runs = {{&task, 9, {}}};
+  ScriptedBatch model(4);
+  model.refused = "5";
+  FakeInstruments instruments;
+  Log log;
+  CHECK(ask_batch(runs, model, instruments, log) == "counting, document 5: not this one");
+  CHECK(ids(runs[0]) == std::vector<std::int64_t>{0, 1, 2, 3, 4});
+  CHECK(instruments.running == 0);
+  runs[0].items.clear();
+  ScriptedBatch broken(3);
+  broken.throwing = true;
+  CHECK(ask_batch(runs, broken, instruments, log) == "counting, documents 0, 1, 2: out of memory");
+  CHECK(instruments.running == 0);
+}
+
+TEST_CASE("an item of a batch survives the record") {
+  const CountingTask task(9);
+  std::vector<TaskRun> runs = {{&task, 4, {}}};
+  ScriptedBatch model(4);
+  FakeInstruments instruments;
+  Log log;
+  ask_batch(runs, model, instruments, log);
+  for (const EvalItem& item : runs[0].items) {
+    const json kept = to_json(item);
+    const EvalItem again = eval_item_from_json(kept, task);
+    CHECK(again.company == item.company);
+    CHECK(again.windows == item.windows);
+    CHECK(to_json(again) == kept);
+  }
+  CHECK(to_json(runs[0].items[2])["batch"]["questions"] == 4);
+}
+
 TEST_CASE("limits: all, the first ones, or a share rounded up") {
   CHECK(limited(10, std::nullopt) == 10);
   CHECK(limited(10, 3) == 3);
@@ -217,9 +297,12 @@ struct Stored {
     REQUIRE(::mkdtemp(name.data()) != nullptr);
     folder = name;
     store.emplace(folder / "t.db");
-    model = engine::Model::load("synth:tiny", kernels_row(""), pool);
-    identity.model = model.get();
-    identity.subject = "ternary";
+    subjects.push_back({.name = "ternary",
+                        .model = engine::Model::load("synth:tiny", kernels_row(""), pool),
+                        .tokenizer = std::make_shared<ByteTokenizer>(),
+                        .files = {},
+                        .tokenizer_files = {}});
+    identity.subjects = &subjects;
     identity.kernels = "scalar";
     identity.threads = 1;
     runs = {{&task, 4, {}}};
@@ -267,7 +350,7 @@ struct Stored {
   fs::path folder;
   std::optional<RecordStore> store;
   engine::ThreadPool pool;
-  std::shared_ptr<const engine::Model> model;
+  std::vector<EvalSubject> subjects;
   EvalIdentity identity;
   CountingTask task{9};
   std::vector<TaskRun> runs;
@@ -310,12 +393,12 @@ TEST_CASE("only the unfinished evaluation of the same kind is resumed") {
   CHECK_THAT(why, Contains(record.id()) && Contains("threads") && Contains("type_k"));
   stored.identity.threads = 1;
   stored.identity.type_k = "";
-  const auto requantised = engine::Model::load("synth:tiny", kernels_row(""), stored.pool,
-                                               {.head = engine::HeadType::kQ8_0});
-  stored.identity.model = requantised.get();
+  const auto model = stored.subjects[0].model;
+  stored.subjects[0].model = engine::Model::load("synth:tiny", kernels_row(""), stored.pool,
+                                                 {.head = engine::HeadType::kQ8_0});
   CHECK(!stored.resume(&why).has_value());
   CHECK_THAT(why, Contains("differs in: head"));
-  stored.identity.model = stored.model.get();
+  stored.subjects[0].model = model;
   stored.runs = {{&stored.task, 3, {}}};
   CHECK(!stored.resume(&why).has_value());
   CHECK_THAT(why, Contains("tasks"));
@@ -392,7 +475,7 @@ TEST_CASE("the report shows scores, joules and speed, or why not") {
   CHECK_THAT(eval_markdown(report),
              Contains("|       n/m|") && Contains("J/question not measured"));
 
-  const json document = json::parse(eval_json(report, true));
+  const json document = json::parse(eval_json(report, Samples::kAll));
   CHECK(document["results"]["counting"]["acc,none"] == 0.75);
   CHECK(document["results"]["counting"]["acc_stderr,none"] == 0.25);
   CHECK(document["tern"]["tasks"]["counting"]["joules_per_question"].is_null());
@@ -406,7 +489,7 @@ TEST_CASE("the report shows scores, joules and speed, or why not") {
   CHECK(sample["joules"].is_null());
 
   report.runs[0].items.clear();
-  const json none = json::parse(eval_json(report, false));
+  const json none = json::parse(eval_json(report, Samples::kNone));
   CHECK(none["results"]["counting"]["acc,none"] == "N/A");  // no answers are no score
 }
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -282,6 +283,32 @@ TEST_CASE("scores are derived from the items", "[store_source]") {
   CHECK(evals[2].at("scores").empty());
   CHECK(evals[3].at("task") == "unknown");
   CHECK(evals[3].at("scores").empty());
+}
+
+TEST_CASE("perplexities are of all items together", "[store_source]") {
+  const StoreFile file;
+  Record record = two_subjects();
+  const auto item = [](int doc_id, double sum, double weight) {
+    json results = {{"filter", "none"}, {"metrics", json::object()}};
+    for (const char* metric : {"word_perplexity", "bits_per_byte", "unknown"}) {
+      results["weighted"][metric] = {{"sum", sum}, {"weight", weight}};
+    }
+    return json{{"doc_id", doc_id}, {"results", {results}}};
+  };
+  const json metrics = {{{"name", "word_perplexity"}, {"aggregation", "weighted_perplexity"}},
+                        {{"name", "bits_per_byte"}, {"aggregation", "bits_per_byte"}},
+                        {{"name", "unknown"}}};
+  record.document()["evals"] = {
+      {{"task", "wikitext"}, {"metrics", metrics}, {"items", {item(0, -8, 2), item(1, -2, 3)}}}};
+  RecordStore(file.path()).import(record);
+  StoreSource source(file.path());
+  const json scores = run_of(source, record.id()).at("evals").at(0).at("scores");
+  REQUIRE(scores.size() == 2);
+  CHECK(scores[0].at("metric") == "bits_per_byte");
+  CHECK(scores[0].at("value").get<double>() == Approx(2 / std::log(2.0)));
+  CHECK(scores[1].at("value").get<double>() == Approx(std::exp(2.0)));
+  CHECK(scores[1].at("items") == 2);
+  CHECK_FALSE(scores[1].contains("stderr"));
 }
 
 TEST_CASE("the list is newest first, in pages, and follows the store", "[store_source]") {

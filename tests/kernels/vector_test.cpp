@@ -167,11 +167,12 @@ void check_gated(Function function, Function oracle, std::int64_t n, Kind kind) 
   CHECK(over_up.intact());
 }
 
-TEST_CASE("relu2_mul and silu_mul equal scalar on every row, in place too", "[vector]") {
+TEST_CASE("the gated activations equal scalar on every row, in place too", "[vector]") {
   for_each_case([](const VectorKernels& row, std::int64_t n, Kind kind, const std::string& where) {
     INFO(where);
     check_gated(row.relu2_mul, scalar::kVector.relu2_mul, n, kind);
     check_gated(row.silu_mul, scalar::kVector.silu_mul, n, kind);
+    check_gated(row.gelu_mul, scalar::kVector.gelu_mul, n, kind);
   });
 }
 
@@ -202,6 +203,31 @@ TEST_CASE("silu_mul agrees with binary64 and vanishes far left", "[vector]") {
     float out[3];
     table->vector.silu_mul(gates, ups, 3, out);
     for (const float value : out) CHECK(same_bits(value, -0.0f));
+  }
+}
+
+TEST_CASE("gelu_mul agrees with binary64 and vanishes far left", "[vector]") {
+  for (int i = -3000; i <= 3000; ++i) {
+    const float gate = static_cast<float>(i) * 0.0029f;
+    const float up = 1.7f;
+    float out = 0;
+    scalar::kVector.gelu_mul(&gate, &up, 1, &out);
+    const double g = gate;
+    const double u = std::sqrt(2 / 3.141592653589793) * (g + 0.044715 * g * g * g);
+    // 0.5 g (1 + tanh u), without the cancellation that it has far left.
+    const double expected = g / (1 + std::exp(-2 * u)) * up;
+    // The exponent is rounded thrice and its error becomes a relative one.
+    CHECK(std::fabs(out - expected) <= (8 + 8 * std::fabs(u)) * kHalfUlp * std::fabs(expected));
+    CHECK(std::fabs(expected - 0.5 * g * (1 + std::tanh(u)) * up) < 1e-14);
+  }
+  const float gates[] = {-3e38f, -1e20f, -1000.0f, 1000.0f, 1e20f, 3e38f};
+  const float expected[] = {-0.0f, -0.0f, -0.0f, 1000.0f, 1e20f, 3e38f};
+  const float ups[] = {1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
+  for (const KernelTable* table : runnable_tables()) {
+    INFO(table->name);
+    float out[6];
+    table->vector.gelu_mul(gates, ups, 6, out);
+    for (int i = 0; i < 6; ++i) CHECK(same_bits(out[i], expected[i]));
   }
 }
 
