@@ -66,9 +66,7 @@ DescribedTask::DescribedTask(const TaskDescription& description, const TaskInfo&
                              const TaskOptions& options)
     : description_(description),
       info_(info),
-      chat_(options.apply_chat_template || description.chat),
-      multiturn_(options.fewshot_as_multiturn),
-      system_instruction_(options.system_instruction),
+      style_(options.style),
       num_fewshot_(checked_fewshot(description, options)) {
   read_documents(options);
   if (!options.scoring_only && num_fewshot_ > 0) read_examples(options);
@@ -126,7 +124,7 @@ std::vector<Turn> DescribedTask::turns_before(std::size_t i) const {
   std::vector<Turn> turns;
   const std::string own =
       description_.description ? description_.description->text(documents_[i]) : "";
-  std::string system = delimited(system_instruction_, own, description_.fewshot_delimiter);
+  std::string system = delimited(style_.system_instruction, own, description_.fewshot_delimiter);
   if (!system.empty()) turns.push_back({"system", std::move(system), ""});
   if (choices_.empty()) return turns;
   for (const std::size_t example : choices_[i])
@@ -137,7 +135,7 @@ std::vector<Turn> DescribedTask::turns_before(std::size_t i) const {
 DescribedTask::Prompt DescribedTask::prompt(std::size_t i, const std::string& asked) const {
   std::vector<Turn> turns = turns_before(i);
   turns.push_back({"user", asked, ""});
-  if (chat_) return {"", messages(turns, multiturn_)};
+  if (chat()) return {"", messages(turns, style_.fewshot_as_multiturn)};
   return {joined(turns), {}};
 }
 

@@ -34,7 +34,7 @@ class DescribedTask : public Task {
   const TaskDescription& description() const noexcept { return description_; }
   const datasets::Value& row(std::size_t i) const { return documents_[i]; }
   const Question& question(std::size_t i) const { return questions_[i]; }
-  bool chat() const noexcept { return chat_; }
+  bool chat() const noexcept { return style_.apply_chat_template || description_.chat; }
 
   // Document i's prompt with `asked` at its end: `text`, or in a conversation `messages`.
   struct Prompt {
@@ -55,9 +55,7 @@ class DescribedTask : public Task {
 
   const TaskDescription& description_;
   const TaskInfo& info_;
-  bool chat_ = false;
-  bool multiturn_ = true;
-  std::string system_instruction_;
+  PromptStyle style_;
   int num_fewshot_ = 0;
   std::vector<datasets::Value> documents_;
   std::vector<Question> questions_;                // of documents

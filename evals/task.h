@@ -74,14 +74,19 @@ struct Metric {
   Aggregation aggregation = Aggregation::kMean;
 };
 
+// How questions are put.
+struct PromptStyle {
+  bool apply_chat_template = false;     // in conversations: requests have messages
+  bool fewshot_as_multiturn = true;     // examples are turns of them; else all is one message
+  std::string system_instruction = {};  // before everything else; may be empty
+};
+
 struct TaskOptions {
   std::filesystem::path data;      // the folder that holds gsm8k/, piqa/, …
   std::optional<int> num_fewshot;  // nothing: the task's own
   std::uint32_t fewshot_seed = kFewshotSeed;
   bool scoring_only = false;  // answers come from elsewhere: few-shot examples need not be at hand
-  bool apply_chat_template = false;  // ask in a conversation: requests have messages
-  bool fewshot_as_multiturn = true;  // examples are turns of it; else all is one message
-  std::string system_instruction = {};  // stands before everything; may be empty
+  PromptStyle style = {};
 };
 
 class Task;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr Command kCommands[] = {
     {"bench", "speed and energy: a ternary model against its FP16 twin, paired", run_bench},
-    {"eval", "accuracy: gsm8k, piqa, with the joules of every question", run_eval},
+    {"eval", "accuracy: gsm8k, piqa, mmlu, …, with the joules of every question", run_eval},
     {"compare", "two sets of results: ratio, interval, verdict", run_compare},
     {"gate", "for CI: pass, regression or inconclusive, as exit code, Markdown and JUnit",
      run_gate},

@@ -1,10 +1,9 @@
 #include "harness/engine_model.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "harness/check_vocabulary.h"
 #include "harness/error.h"
 
 namespace tern::harness {
@@ -15,31 +14,10 @@ namespace {
 // a few-shot prompt, not a "Question:".
 constexpr std::size_t kWorthWaiting = 64;
 
-bool is_special(const engine::Tokenizer& tokenizer, int id) {
-  return tokenizer.decode({id}, true).empty() && !tokenizer.decode({id}, false).empty();
-}
-
-// What ends a text: the tokenizer's own end, the model's, and the chat end tokens of the Llama-3,
-// Qwen and Gemma families where the vocabulary has them as special tokens.
-std::vector<int> end_tokens(const engine::Tokenizer& tokenizer, const engine::ModelConfig& config) {
-  std::vector<int> ends;
-  if (tokenizer.eos() >= 0) ends.push_back(tokenizer.eos());
-  if (config.eos >= 0) ends.push_back(static_cast<int>(config.eos));
-  for (const char* text :
-       {"<|eot_id|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>", "<end_of_turn>"}) {
-    const std::vector<int> ids = tokenizer.encode(text, true);
-    if (ids.size() == 1 && is_special(tokenizer, ids[0])) ends.push_back(ids[0]);
-  }
-  return ends;
-}
-
-std::shared_ptr<const engine::Model> check_vocabulary(std::shared_ptr<const engine::Model> model,
-                                                      const engine::Tokenizer& tokenizer) {
-  if (tokenizer.vocab() == model->config().vocab) return model;
-  throw Error(fmt::format(
-      "the tokenizer ({}) and the model {} do not belong together: expected {} tokens, "
-      "as the model has, got {}",
-      tokenizer.description(), model->facts().spec, model->config().vocab, tokenizer.vocab()));
+std::shared_ptr<const engine::Model> checked(std::shared_ptr<const engine::Model> model,
+                                             const engine::Tokenizer& tokenizer) {
+  check_vocabulary(*model, tokenizer);
+  return model;
 }
 
 engine::SessionOptions session_options(engine::SessionOptions options, std::int64_t context,
@@ -60,12 +38,14 @@ void add(EngineModelCounts& sum, const EngineModelCounts& counts) {
 EngineModel::EngineModel(std::shared_ptr<const engine::Model> model,
                          std::shared_ptr<const engine::Tokenizer> tokenizer,
                          engine::ThreadPool& pool, const engine::SessionOptions& options,
-                         const std::atomic<bool>* stop, std::int64_t longest)
+                         const std::atomic<bool>* stop, std::int64_t longest,
+                         evals::ChatTemplate chat)
     : tokenizer_(std::move(tokenizer)),
       context_(options.context > 0 ? options.context : model->config().context),
-      session_(check_vocabulary(std::move(model), *tokenizer_), pool,
+      session_(checked(std::move(model), *tokenizer_), pool,
                session_options(options, context_, longest)),
       stop_(stop),
+      chat_(std::move(chat)),
       ends_(end_tokens(*tokenizer_, session_.model().config())),
       places_(static_cast<std::size_t>(session_.sequences())) {
   for (std::size_t i = 0; i < places_.size(); ++i) places_[i].sequence = static_cast<int>(i);
@@ -76,8 +56,9 @@ std::size_t EngineModel::places() const {
       places_.begin(), places_.end(), [](const Place& p) { return !p.work.has_value(); }));
 }
 
-void EngineModel::submit(std::size_t ticket, const evals::Request& request) {
+void EngineModel::submit(std::size_t ticket, const evals::Request& asked) {
   if (places() == 0) throw Error("a request: expected a free place for it, got none", 1);
+  const evals::Request request = evals::rendered(asked, chat_);
   EngineModelCounts counts;
   std::variant<ChoiceWork, TextWork> work = [&]() -> std::variant<ChoiceWork, TextWork> {
     if (const auto* text = std::get_if<evals::TextRequest>(&request)) {

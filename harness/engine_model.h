@@ -25,16 +25,17 @@ class EngineModel final : public evals::LanguageModel, public BatchedModel {
   // As many places as options.sequences. options.context is what a request may take at most; no
   // cache is kept for more than `longest` positions of each sequence where the caller knows that no
   // request takes more (positions_needed; 0: it does not know).
-  // Throws Error when the tokenizer's vocabulary is not the model's. With `stop`, a request ends
+  // `chat` makes conversations text. Throws Error when the tokenizer's vocabulary is not the
+  // model's (check_vocabulary.h). With `stop`, a request ends
   // with an Error (code 1) soon after it turns true. `pool` must outlive this.
   EngineModel(std::shared_ptr<const engine::Model> model,
               std::shared_ptr<const engine::Tokenizer> tokenizer, engine::ThreadPool& pool,
               const engine::SessionOptions& options, const std::atomic<bool>* stop = nullptr,
-              std::int64_t longest = 0);
+              std::int64_t longest = 0, evals::ChatTemplate chat = nullptr);
 
   std::size_t places() const override;
-  // Throws Error when a continuation has no tokens of its own or is longer than the context, or the
-  // context has no room for a text.
+  // Throws Error when a conversation has no template, a continuation has no tokens of its own or is
+  // longer than the context, or the context has no room for a text.
   void submit(std::size_t ticket, const evals::Request& request) override;
   BatchAdvance advance() override;
 
@@ -93,6 +94,7 @@ class EngineModel final : public evals::LanguageModel, public BatchedModel {
   std::int64_t context_;
   engine::Session session_;
   const std::atomic<bool>* stop_;
+  evals::ChatTemplate chat_;
   std::vector<int> ends_;  // ids that end a text
   std::vector<Place> places_;
   std::uint64_t submitted_ = 0;

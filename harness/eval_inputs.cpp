@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <system_error>
+#include <utility>
 
 #include "datasets/jsonl.h"
 #include "harness/data_home.h"
@@ -162,12 +163,14 @@ std::vector<EvalItem> score_responses(const evals::Task& task, std::size_t docum
 }
 
 void print_prompts(std::ostream& out, const evals::Task& task, std::size_t documents,
-                   const engine::Tokenizer* tokenizer, bool with_task) {
+                   const PromptReader& reader, bool with_task) {
   for (std::size_t i = 0; i < documents; ++i) {
     ordered_json line;
     if (with_task) line["task"] = task.info().name;
     line["doc_id"] = i;
-    line.update(request_line(task.request(i), tokenizer));
+    evals::Request request = task.request(i);
+    if (reader.chat) request = evals::rendered(std::move(request), reader.chat);
+    line.update(request_line(request, reader.tokenizer));
     out << line.dump(-1, ' ', true, json::error_handler_t::replace) << '\n';
   }
 }

@@ -22,9 +22,16 @@ std::filesystem::path find_data(const std::filesystem::path& given, const evals:
 std::vector<EvalItem> score_responses(const evals::Task& task, std::size_t documents,
                                       const std::filesystem::path& file);
 
+// Who would read the prompts; null: nobody is named.
+struct PromptReader {
+  const engine::Tokenizer* tokenizer = nullptr;
+  evals::ChatTemplate chat = nullptr;
+};
+
 // One ASCII-escaped JSON line per document. Choices come with their token ids, so they need a
-// tokenizer; texts do not. with_task: each line names its task.
+// tokenizer; texts do not. Conversations are printed as messages where no template makes them text.
+// with_task: each line names its task.
 void print_prompts(std::ostream& out, const evals::Task& task, std::size_t documents,
-                   const engine::Tokenizer* tokenizer, bool with_task);
+                   const PromptReader& reader, bool with_task);
 
 }  // namespace tern::harness

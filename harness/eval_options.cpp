@@ -23,7 +23,8 @@ namespace {
 // What is read as text and checked afterwards.
 struct Raw {
   std::string tasks, limit, output = "md", cache_k = "f16", cache_v = "f16", threads,
-                            ternary_bits = "2", head = "stored", batch = "1", shard = "1/1", seed;
+                            ternary_bits = "2", head = "stored", batch = "1", shard = "1/1", seed,
+                            multiturn;
   int num_fewshot = -1;
   bool print_prompts = false;
   bool fetch = false;
@@ -40,6 +41,16 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
                  "The first N documents of each task; below 1, that share of them");
   app.add_option("--num-fewshot", raw.num_fewshot,
                  "Examples before each question (default: the task's own; also --num_fewshot)");
+  app.add_option("--apply-chat-template", o.chat_template,
+                 "Ask in conversations, in the model's chat template or that of a GGUF file, "
+                 "Hugging Face folder or .jinja file (also --apply_chat_template)")
+      ->expected(0, 1);
+  app.add_option("--fewshot-as-multiturn", raw.multiturn,
+                 "In conversations: examples are turns of their own, true or false "
+                 "(default: true; also --fewshot_as_multiturn)")
+      ->expected(0, 1);
+  app.add_option("--system-instruction", o.style.system_instruction,
+                 "A text before everything else (also --system_instruction)");
   app.add_option(
       "--seed", raw.seed,
       "Seed of the few-shot draws [1234], or four as in lm_eval, of which it is the last");
@@ -166,6 +177,12 @@ void parse_seeds(const std::string& text, std::array<std::uint32_t, 4>& seeds) {
   if (count == 1) seeds.fill(seeds[0]);
 }
 
+bool parse_multiturn(const std::string& text) {
+  if (text.empty() || text == "true" || text == "True" || text == "1") return true;
+  if (text == "false" || text == "False" || text == "0") return false;
+  throw Error(fmt::format("--fewshot_as_multiturn: expected true or false, got \"{}\"", text));
+}
+
 EvalMode mode_of(const EvalOptions& o, const Raw& raw) {
   const int asked =
       int{raw.print_prompts} + int{raw.fetch} + int{!o.responses.empty()} + int{!o.merge.empty()};
@@ -222,6 +239,8 @@ std::optional<EvalOptions> parse_eval_options(const std::vector<std::string>& ar
   add_options(app, o, raw);
   if (!parse_command(app, args)) return std::nullopt;
   if (!raw.tasks.empty()) o.tasks = split_tasks(raw.tasks);
+  o.style.apply_chat_template = app.count("--apply-chat-template") > 0;
+  o.style.fewshot_as_multiturn = parse_multiturn(raw.multiturn);
   o.shard = parse_shard(raw.shard);
   parse_seeds(raw.seed, o.seeds);
   o.limit = parse_limit(raw.limit);

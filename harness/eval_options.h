@@ -11,6 +11,7 @@
 
 #include "engine/model.h"
 #include "evals/fewshot.h"
+#include "evals/task.h"
 #include "harness/shard.h"
 #include "kernels/attention/attention.h"
 
@@ -41,6 +42,8 @@ struct EvalOptions {
   Shard shard;                      // the part of the documents that is asked for
   std::string baseline = "none";    // as for `tern bench`
   bool fp16_twin = false;
+  evals::PromptStyle style;
+  std::string chat_template;  // where it is read from; empty: where the tokenizer is
   bool resume = false;
   bool json = false;
   bool log_samples = false;

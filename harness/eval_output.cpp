@@ -54,6 +54,7 @@ EvalReport report_of(const EvalReport& report, std::size_t subject) {
   one.model = baseline.model;
   one.subject = baseline.name;
   one.parameters = baseline.parameters;
+  one.chat = baseline.chat;
   one.baselines.clear();
   one.runs.clear();
   for (const TaskRun& run : report.runs) {
@@ -85,7 +86,7 @@ void write_files(const EvalReport& report, const std::string& suffix, const Eval
     if (run.subject != 0) continue;
     write_file(folder / fmt::format("samples_{}{}_{}.jsonl", run.task->info().name,
                                     is_file(options.output) ? suffix : "", time),
-               eval_samples(run, !report.model.empty()));
+               eval_samples(report, run));
   }
 }
 

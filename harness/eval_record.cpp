@@ -41,12 +41,23 @@ json tokenizer_identity(const EvalSubject& subject) {
                                          : digests(subject.tokenizer_files);
 }
 
+json chat_template_identity(const EvalSubject& subject) {
+  return subject.chat == nullptr ? json() : to_json(*subject.chat);
+}
+
+json style_identity(const evals::PromptStyle& style) {
+  return {{"apply_chat_template", style.apply_chat_template},
+          {"fewshot_as_multiturn", style.fewshot_as_multiturn},
+          {"system_instruction", style.system_instruction}};
+}
+
 json baseline_identity(const EvalSubject& subject) {
   return {{"subject", subject.name},
           {"model", model_identity(subject)},
           {"twin", subject.twin},
           {"head", name(subject.model->facts().head)},
-          {"tokenizer", tokenizer_identity(subject)}};
+          {"tokenizer", tokenizer_identity(subject)},
+          {"chat_template", chat_template_identity(subject)}};
 }
 
 json data_part(const evals::Task& task) {
@@ -156,6 +167,12 @@ void take_items(const Record& record, std::vector<TaskRun>& runs) {
 
 }  // namespace
 
+evals::PromptStyle style_from_json(const json& style) {
+  return {.apply_chat_template = style.at("apply_chat_template"),
+          .fewshot_as_multiturn = style.at("fewshot_as_multiturn"),
+          .system_instruction = style.at("system_instruction")};
+}
+
 json identity_json(const EvalIdentity& identity, const std::vector<TaskRun>& runs) {
   const EvalSubject& first = identity.first();
   const BuildInfo& build = build_info();
@@ -166,6 +183,8 @@ json identity_json(const EvalIdentity& identity, const std::vector<TaskRun>& run
   json object = {
       {"tasks", std::move(tasks)},
       {"fewshot_seed", identity.fewshot_seed},
+      {"style", style_identity(identity.style)},
+      {"chat_template", chat_template_identity(first)},
       {"model", model_identity(first)},
       {"fp16_twin", first.twin},
       {"head", name(first.model->facts().head)},

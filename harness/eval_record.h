@@ -30,9 +30,13 @@ struct EvalIdentity {
   std::optional<double> limit;  // as given
   Shard shard;
   std::uint32_t fewshot_seed = evals::kFewshotSeed;
+  evals::PromptStyle style;
 
   const EvalSubject& first() const { return subjects->front(); }
 };
+
+// The style of an identity. Throws nlohmann::json::exception where it is none.
+evals::PromptStyle style_from_json(const nlohmann::json& style);
 
 nlohmann::json identity_json(const EvalIdentity& identity, const std::vector<TaskRun>& runs);
 

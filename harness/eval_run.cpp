@@ -39,7 +39,7 @@ class OneByOne final : public BatchedModel {
     const EngineModelCounts before = counts_ != nullptr ? *counts_ : EngineModelCounts();
     BatchAnswer answer;
     answer.ticket = ticket_;
-    evals::ModelAnswer given = evals::ask(model_, request);
+    evals::ModelAnswer given = evals::ask(model_, evals::rendered(request, nullptr));
     answer.answer = std::move(given.answer);
     answer.prompt_tokens = given.prompt_tokens;
     answer.new_tokens = given.new_tokens;
@@ -152,7 +152,7 @@ class Loop {
   // A document that is refused is the last one; those in flight are answered.
   void join(const TaskRun& run, std::size_t document, std::int64_t start_unix_ns) {
     try {
-      model_->submit(document, evals::rendered(run.task->request(document), nullptr));
+      model_->submit(document, run.task->request(document));
     } catch (const std::exception& error) {
       failure_ = fmt::format("{}, document {}: {}", task_, document, error.what());
       next_ = waiting_.size();

@@ -1,5 +1,6 @@
 #include "harness/eval_setup.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "harness/error.h"
@@ -14,7 +15,8 @@ EvalTasks load_tasks(const EvalOptions& options) {
     tasks.push_back(info.make({.data = find_data(options.data, info),
                                .num_fewshot = options.num_fewshot,
                                .fewshot_seed = options.seeds.back(),
-                               .scoring_only = options.mode == EvalMode::kScoreResponses}));
+                               .scoring_only = options.mode == EvalMode::kScoreResponses,
+                               .style = options.style}));
   }
   return tasks;
 }
@@ -44,11 +46,21 @@ std::vector<std::string> data_differences(const EvalTasks& tasks) {
   return sentences;
 }
 
+bool asks_in_conversations(const EvalTasks& tasks, const EvalOptions& options) {
+  return options.style.apply_chat_template ||
+         std::any_of(tasks.begin(), tasks.end(),
+                     [](const auto& task) { return task->info().chat; });
+}
+
 double now_unix_s() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 bool is_synthetic(const std::string& model) noexcept { return model.starts_with("synth:"); }
+
+std::string chat_template_source(const EvalOptions& options) {
+  return options.chat_template.empty() ? tokenizer_source(options) : options.chat_template;
+}
 
 std::string tokenizer_source(const EvalOptions& options) {
   if (!options.tokenizer.empty()) return options.tokenizer;

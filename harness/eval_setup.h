@@ -25,11 +25,16 @@ std::vector<TaskRun> plan_runs(const EvalTasks& tasks, const EvalOptions& option
 // published ones.
 std::vector<std::string> data_differences(const EvalTasks& tasks);
 
+// Whether a chat template is needed: told to, or a task never asks otherwise.
+bool asks_in_conversations(const EvalTasks& tasks, const EvalOptions& options);
+
 double now_unix_s();
 
 bool is_synthetic(const std::string& model) noexcept;
 
 // Where the model's tokenizer is read from. Throws Error where it has none and none is given.
 std::string tokenizer_source(const EvalOptions& options);
+// Where its chat template is.
+std::string chat_template_source(const EvalOptions& options);
 
 }  // namespace tern::harness

@@ -19,18 +19,33 @@ bool by_path(const std::string& baseline) {
   return baseline != "none" && named_twins(baseline).empty();
 }
 
-// In the order of the subjects to be: the model's own, or the one given for models without one, and
-// where the baseline is another model, that model's.
-struct Tokenizers {
-  std::shared_ptr<const engine::Tokenizer> first, baseline;
+// How a model reads a question.
+struct Reader {
+  std::shared_ptr<const engine::Tokenizer> tokenizer;
+  SharedChatTemplate chat;
 };
 
-Tokenizers load_tokenizers(const EvalOptions& options) {
-  Tokenizers tokenizers;
-  tokenizers.first = open_tokenizer(tokenizer_source(options));
+// In the order of the subjects to be: the model's own, or what is given for models without one, and
+// where the baseline is another model, that model's.
+struct Readers {
+  Reader first, baseline;
+};
+
+Reader load_reader(const std::string& tokenizer, const std::string& chat, bool conversations) {
+  Reader reader;
+  reader.tokenizer = open_tokenizer(tokenizer);
+  if (conversations) reader.chat = open_chat_template(chat, *reader.tokenizer);
+  return reader;
+}
+
+Readers load_readers(const EvalOptions& options, bool conversations) {
+  Readers readers;
+  readers.first =
+      load_reader(tokenizer_source(options), chat_template_source(options), conversations);
   const bool own = by_path(options.baseline) && !is_synthetic(options.baseline);
-  tokenizers.baseline = own ? open_tokenizer(options.baseline) : tokenizers.first;
-  return tokenizers;
+  readers.baseline =
+      own ? load_reader(options.baseline, options.baseline, conversations) : readers.first;
+  return readers;
 }
 
 void check_contexts(const EvalSubjects& subjects, const EvalOptions& options,
@@ -61,17 +76,19 @@ std::int64_t common_context(const EvalSubjects& subjects, const EvalOptions& opt
 }
 
 // Positions that the longest request takes, at most `context`.
-std::int64_t longest_request(const Tokenizers& tokenizers, const EvalTasks& tasks,
+std::int64_t longest_request(const Readers& readers, const EvalTasks& tasks,
                              const EvalOptions& options, std::int64_t context) {
   std::int64_t longest = 1;
-  const auto look = [&](const engine::Tokenizer& tokenizer, const evals::Request& request) {
-    longest = std::max(longest, positions_needed(tokenizer, request, context));
+  const auto look = [&](const Reader& reader, const evals::Request& request) {
+    longest = std::max(longest,
+                       positions_needed(*reader.tokenizer,
+                                        evals::rendered(request, renderer(reader.chat)), context));
   };
   for (const auto& task : tasks) {
     for (std::size_t i = 0; i < limited(task->size(), options.limit) && longest < context; ++i) {
       const evals::Request request = task->request(i);
-      look(*tokenizers.first, request);
-      if (tokenizers.baseline != tokenizers.first) look(*tokenizers.baseline, request);
+      look(readers.first, request);
+      if (readers.baseline.tokenizer != readers.first.tokenizer) look(readers.baseline, request);
     }
   }
   return longest;
@@ -93,7 +110,7 @@ std::int64_t most_documents(const EvalTasks& tasks, const EvalOptions& options) 
   return static_cast<std::int64_t>(most);
 }
 
-void load_models(EvalSubjects& subjects, const Tokenizers& tokenizers, const MemoryNeed& need,
+void load_models(EvalSubjects& subjects, const Readers& readers, const MemoryNeed& need,
                  const EvalOptions& options, const kernels::KernelTable& table,
                  engine::ThreadPool& pool) {
   Contenders contenders =
@@ -102,7 +119,8 @@ void load_models(EvalSubjects& subjects, const Tokenizers& tokenizers, const Mem
   first.name = options.fp16_twin ? "baseline" : contenders.first_name();
   first.model = options.fp16_twin ? engine::Model::half_twin(*contenders.first, pool)
                                   : std::move(contenders.first);
-  first.tokenizer = tokenizers.first;
+  first.tokenizer = readers.first.tokenizer;
+  first.chat = readers.first.chat;
   first.twin = options.fp16_twin;
   subjects.list.push_back(std::move(first));
   if (options.baseline != "none") subjects.no_baseline = contenders.no_baseline;
@@ -110,7 +128,8 @@ void load_models(EvalSubjects& subjects, const Tokenizers& tokenizers, const Mem
     EvalSubject subject;
     subject.name = baseline.name;
     subject.model = std::move(baseline.model);
-    subject.tokenizer = tokenizers.baseline;
+    subject.tokenizer = readers.baseline.tokenizer;
+    subject.chat = readers.baseline.chat;
     subject.twin = !by_path(options.baseline);
     subjects.list.push_back(std::move(subject));
   }
@@ -132,13 +151,13 @@ void digest_files(EvalSubjects& subjects, const EvalOptions& options) {
 EvalSubjects load_eval_subjects(const EvalOptions& options, const EvalTasks& tasks,
                                 const kernels::KernelTable& table, engine::ThreadPool& pool) {
   EvalSubjects subjects;
-  const Tokenizers tokenizers = load_tokenizers(options);
+  const Readers readers = load_readers(options, asks_in_conversations(tasks, options));
   const std::int64_t most = options.context > 0 ? options.context : kDefaultEvalContext;
-  if (options.batch != 1) subjects.longest = longest_request(tokenizers, tasks, options, most);
+  if (options.batch != 1) subjects.longest = longest_request(readers, tasks, options, most);
   if (options.batch > 0) {
     subjects.batch = std::min<std::int64_t>(options.batch, most_documents(tasks, options));
   }
-  load_models(subjects, tokenizers,
+  load_models(subjects, readers,
               {.positions = options.batch != 1 ? subjects.longest : most,
                .sequences = subjects.batch,
                .cache_k = options.cache_k,

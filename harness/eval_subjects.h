@@ -9,6 +9,7 @@
 
 #include "engine/model.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "harness/chat.h"
 #include "harness/eval_options.h"
 #include "harness/eval_setup.h"
 #include "harness/file_digest.h"
@@ -19,6 +20,7 @@ struct EvalSubject {
   std::string name;  // "ternary", "baseline", "float"
   std::shared_ptr<const engine::Model> model;
   std::shared_ptr<const engine::Tokenizer> tokenizer;
+  SharedChatTemplate chat = nullptr;        // null: nothing is asked in conversations
   bool twin = false;                        // derived from the first model
   std::vector<FileDigest> files;            // of the model; none: synthetic
   std::vector<FileDigest> tokenizer_files;  // none: the model's own

@@ -138,13 +138,16 @@ void Evaluation::begin_report() {
     const EvalSubject& baseline = subjects_.list[i];
     report_.baselines.push_back({.name = baseline.name,
                                  .model = baseline.model->facts().spec,
-                                 .parameters = baseline.model->facts().parameters});
+                                 .parameters = baseline.model->facts().parameters,
+                                 .chat = baseline.chat});
   }
   report_.max_length = subjects_.context;
   report_.batch = subjects_.batch;
   report_.limit = options_.limit;
   report_.seeds = options_.seeds;
   report_.num_fewshot = options_.num_fewshot;
+  report_.style = options_.style;
+  report_.chat = first.chat;
   report_.date_unix_s = now_unix_s();
   report_.reasons = data_differences(tasks_);
   if (!subjects_.no_baseline.empty()) {
@@ -167,7 +170,8 @@ EvalIdentity Evaluation::identity() const {
           .threads = pool_.threads(),
           .limit = options_.limit,
           .shard = options_.shard,
-          .fewshot_seed = options_.seeds.back()};
+          .fewshot_seed = options_.seeds.back(),
+          .style = options_.style};
 }
 
 // The record this run writes: an unfinished one with --resume, otherwise a new one.
@@ -218,7 +222,7 @@ int Evaluation::run() {
                                                              .cache_v = options_.cache_v,
                                                              .ubatch = options_.ubatch,
                                                              .sequences = subjects_.batch},
-                                      &interrupted, subjects_.longest));
+                                      &interrupted, subjects_.longest, renderer(subject.chat)));
     asked.push_back(models.back().get());
   }
   for (const std::string& reason : report_.reasons) progress_.note(reason);

@@ -9,6 +9,22 @@
 
 namespace tern::harness {
 
+bool is_special(const engine::Tokenizer& tokenizer, int id) {
+  return tokenizer.piece(id, true).empty() && !tokenizer.piece(id, false).empty();
+}
+
+std::vector<int> end_tokens(const engine::Tokenizer& tokenizer, const engine::ModelConfig& config) {
+  std::vector<int> ends;
+  if (tokenizer.eos() >= 0) ends.push_back(tokenizer.eos());
+  if (config.eos >= 0) ends.push_back(static_cast<int>(config.eos));
+  for (const char* text :
+       {"<|eot_id|>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>", "<end_of_turn>"}) {
+    const std::vector<int> ids = tokenizer.encode(text, true);
+    if (ids.size() == 1 && is_special(tokenizer, ids[0])) ends.push_back(ids[0]);
+  }
+  return ends;
+}
+
 std::vector<int> encode_prompt(const engine::Tokenizer& tokenizer, std::string_view text) {
   std::vector<int> ids = tokenizer.encode(text, true);
   const int bos = tokenizer.bos();

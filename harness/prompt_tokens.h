@@ -7,9 +7,17 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/model_config.h"
 #include "engine/tokenizer/tokenizer.h"
 
 namespace tern::harness {
+
+// Whether a token has a text that counts only as a whole, and is left out of answers.
+bool is_special(const engine::Tokenizer& tokenizer, int id);
+
+// What ends a text: the tokenizer's own end, the model's, and the chat end tokens of the Llama-3,
+// Qwen and Gemma families where the vocabulary has them as special tokens.
+std::vector<int> end_tokens(const engine::Tokenizer& tokenizer, const engine::ModelConfig& config);
 
 // The text's ids with special tokens parsed, behind BOS where the tokenizer asks for one and the
 // text does not begin with it.

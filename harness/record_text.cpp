@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <sstream>
@@ -13,6 +12,7 @@
 #include "harness/kernel_benchmarks.h"
 #include "harness/meter_cost.h"
 #include "harness/recorded_report.h"
+#include "harness/recorded_scores.h"
 #include "harness/report/measure_report.h"
 #include "harness/report/phase_table.h"
 #include "harness/report/roofline_table.h"
@@ -111,20 +111,17 @@ std::string head(const Record& record) {
                             field(build, "compiler"), field(build, "kernels"), cpu);
 }
 
-// Scores of the evaluations, from what each item says of itself.
-std::vector<std::vector<std::string>> score_rows(const json& evals,
+// Scores of the evaluations, and from what each item says of itself its time and energy.
+std::vector<std::vector<std::string>> score_rows(const Record& record,
                                                  std::vector<std::string>& reasons) {
   std::vector<std::vector<std::string>> rows;
-  for (const json& eval : evals) {
+  const json& evals = record.document().at("evals");
+  const json recorded = recorded_scores(record);
+  for (std::size_t e = 0; e < evals.size(); ++e) {
+    const json& eval = evals[e];
     if (!eval.contains("items") || !eval["items"].is_array()) continue;
-    std::map<std::string, std::vector<double>> scores;
     std::vector<double> seconds, joules;
     for (const json& item : eval["items"]) {
-      for (const json& result : item.at("results")) {
-        for (const auto& [metric, value] : result.at("metrics").items()) {
-          scores[metric + "," + field(result, "filter")].push_back(value.get<double>());
-        }
-      }
       seconds.push_back(item.at("elapsed_ns").get<double>() * 1e-9);
       const energy::EnergyDelta energy = energy_from_json(item.at("energy"));
       if (energy.status != energy::Status::kNotMeasured) {
@@ -133,9 +130,11 @@ std::vector<std::vector<std::string>> score_rows(const json& evals,
         reasons.push_back(energy.why);
       }
     }
-    for (const auto& [name, values] : scores) {
-      rows.push_back({field(eval, "task"), field(eval, "subject"), name,
-                      std::to_string(values.size()), fmt::format("{:.4f}", summarize(values).mean),
+    for (const json& score : recorded[e].at("scores")) {
+      rows.push_back({field(eval, "task"), field(eval, "subject"),
+                      field(score, "metric") + "," + field(score, "filter"),
+                      score.at("items").dump(),
+                      fmt::format("{:.4f}", score.at("value").get<double>()),
                       mean_and_spread(seconds, 3), mean_and_spread(joules, 3)});
     }
   }
@@ -202,7 +201,7 @@ std::string record_markdown(const Record& record) try {
                     mean_and_spread(g.tokens_per_s, 2), mean_and_spread(g.joules_per_token, 4)});
   }
   std::string text = head(record);
-  const auto scores = score_rows(record.document().at("evals"), reasons);
+  const auto scores = score_rows(record, reasons);
   const std::string kernels = kernel_benchmarks_markdown(record);
   if (!kernels.empty()) text += "\n" + kernels;
   if (has_commands(record)) return text + "\n" + measure_markdown(record);
@@ -211,7 +210,7 @@ std::string record_markdown(const Record& record) try {
     text += "\n" + markdown_table({"test", "subject", "trials", "t/s", "J/token"}, rows);
   }
   if (!scores.empty()) {
-    text += "\n" + markdown_table({"task", "subject", "metric", "questions", "mean", "s/question",
+    text += "\n" + markdown_table({"task", "subject", "metric", "questions", "score", "s/question",
                                    "J/question"},
                                   scores);
   }

@@ -147,9 +147,12 @@ TextWork::TextWork(const engine::Tokenizer& tokenizer, const evals::TextRequest&
 bool TextWork::take(int token) {
   if (std::find(ends_.begin(), ends_.end(), token) != ends_.end()) return false;
   const std::size_t before = result_.text.size();
-  // As decoding all of the answer would: its first token loses SentencePiece's space.
-  result_.text +=
-      result_.new_tokens == 0 ? tokenizer_->decode({token}, true) : tokenizer_->piece(token, true);
+  // A row that pads the model's matrix is no token.
+  if (token < tokenizer_->vocab()) {
+    // As decoding all of the answer would: its first token loses SentencePiece's space.
+    result_.text += result_.new_tokens == 0 ? tokenizer_->decode({token}, true)
+                                            : tokenizer_->piece(token, true);
+  }
   ++result_.new_tokens;
   return result_.new_tokens < max_tokens_ && !stops(result_.text, before, until_);
 }

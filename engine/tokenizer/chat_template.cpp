@@ -250,6 +250,7 @@ ChatTemplate recognise_chat_template(std::string_view jinja, const Tokenizer& to
   };
   const std::string text = compact(jinja);
   ChatTemplate chat;
+  chat.source = jinja;
   chat.eos = text_of(tokenizer.eos());
   if (contains(text, "BITNETAssistant")) {
     chat.warning = "the chat template in " + origin +

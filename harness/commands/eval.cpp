@@ -2,6 +2,7 @@
 // every item as it finishes (harness/evaluation.h), join the parts of an evaluation
 // (harness/eval_merge.h), score answers made elsewhere, print what would be asked, or fetch data.
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "datasets/error.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "evals/error.h"
+#include "harness/chat.h"
 #include "harness/command.h"
 #include "harness/data_home.h"
 #include "harness/error.h"
@@ -29,11 +31,15 @@ namespace {
 int prompts_mode(const EvalOptions& options) {
   const EvalTasks tasks = load_tasks(options);
   std::unique_ptr<engine::Tokenizer> tokenizer;
+  evals::ChatTemplate chat;
   if (!options.tokenizer.empty() || !options.model.empty()) {
     tokenizer = open_tokenizer(tokenizer_source(options));
+    if (asks_in_conversations(tasks, options)) {
+      chat = renderer(open_chat_template(chat_template_source(options), *tokenizer));
+    }
   }
   for (const TaskRun& run : plan_runs(tasks, options, 1)) {
-    print_prompts(std::cout, *run.task, run.documents, tokenizer.get(), tasks.size() > 1);
+    print_prompts(std::cout, *run.task, run.documents, {tokenizer.get(), chat}, tasks.size() > 1);
   }
   std::cout << std::flush;
   return std::cout ? 0 : 1;
@@ -47,6 +53,7 @@ int responses_mode(const EvalOptions& options) {
   report.limit = options.limit;
   report.seeds = options.seeds;
   report.num_fewshot = options.num_fewshot;
+  report.style = options.style;
   report.reasons = data_differences(tasks);
   report.date_unix_s = now_unix_s();
   report.runs = plan_runs(tasks, options, 1);
@@ -54,6 +61,18 @@ int responses_mode(const EvalOptions& options) {
   run.items = score_responses(*run.task, run.documents, options.responses);
   write_eval_report(report, options);
   return std::cout ? 0 : 1;
+}
+
+// Several tasks may ask from one folder.
+std::vector<std::string> folders_of(const std::vector<std::string>& tasks) {
+  std::vector<std::string> folders;
+  for (const std::string& task : tasks) {
+    const std::string folder(evals::find_task(task).folder);
+    if (std::find(folders.begin(), folders.end(), folder) == folders.end()) {
+      folders.push_back(folder);
+    }
+  }
+  return folders;
 }
 
 int fetch_mode(const EvalOptions& options) {
@@ -64,7 +83,7 @@ int fetch_mode(const EvalOptions& options) {
     folder = *home / "datasets";
   }
   TransferProgress progress("tern eval");
-  fetch_datasets(options.tasks, folder, {}, progress);
+  fetch_datasets(folders_of(options.tasks), folder, {}, progress);
   std::cout << folder.string() << std::endl;
   return 0;
 }

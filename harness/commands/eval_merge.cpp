@@ -23,24 +23,25 @@ namespace {
 using nlohmann::json;
 
 // A task as the parts asked it, with the same data.
-std::unique_ptr<evals::Task> task_of(const json& identity, std::uint32_t fewshot_seed,
+std::unique_ptr<evals::Task> task_of(const json& asked, const json& identity,
                                      const EvalOptions& options) {
-  const evals::TaskInfo& info = evals::find_task(identity.at("task").get<std::string>());
-  if (identity.at("version") != json(info.version)) {
+  const evals::TaskInfo& info = evals::find_task(asked.at("task").get<std::string>());
+  if (asked.at("version") != json(info.version)) {
     throw Error(fmt::format("--merge: {}: expected version {}, which this program scores, got {}",
-                            info.name, info.version, identity.at("version").dump()));
+                            info.name, info.version, asked.at("version").dump()));
   }
   std::unique_ptr<evals::Task> task = info.make({.data = find_data(options.data, info),
-                                                 .num_fewshot = identity.at("num_fewshot"),
-                                                 .fewshot_seed = fewshot_seed,
-                                                 .scoring_only = !options.log_samples});
+                                                 .num_fewshot = asked.at("num_fewshot"),
+                                                 .fewshot_seed = identity.at("fewshot_seed"),
+                                                 .scoring_only = !options.log_samples,
+                                                 .style = style_from_json(identity.at("style"))});
   for (const datasets::Provenance& file : task->data()) {
-    const json asked = identity.at("data").value(file.file, json());
-    if (asked == json(file.sha256)) continue;
+    const json there = asked.at("data").value(file.file, json());
+    if (there == json(file.sha256)) continue;
     throw Error(
         fmt::format("--merge: {}: expected the file that was asked from (SHA-256 {}), got "
                     "another one ({})",
-                    file.file, asked.dump(), file.sha256));
+                    file.file, there.dump(), file.sha256));
   }
   return task;
 }
@@ -117,10 +118,10 @@ int run_merge(const EvalOptions& options) try {
   MergedItems merged = merge_evaluations(records);
   EvalTasks tasks;
   const json& identity = merged.record.document().at("protocol").at("identity");
-  const auto seed = identity.at("fewshot_seed").get<std::uint32_t>();
-  for (const json& task : identity.at("tasks")) tasks.push_back(task_of(task, seed, options));
+  for (const json& task : identity.at("tasks")) tasks.push_back(task_of(task, identity, options));
   EvalReport report = report_of(merged, tasks);
-  report.seeds.back() = seed;
+  report.seeds.back() = identity.at("fewshot_seed");
+  report.style = style_from_json(identity.at("style"));
   report.status = status_of(records, merged.complete);
   merged.record.finish(report.status, merged.reasons);
   const std::filesystem::path db = options.db.empty() ? RecordStore::default_path() : options.db;

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <functional>
@@ -13,6 +14,8 @@
 #include "engine/synthetic.h"
 #include "engine/thread_pool.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "harness/chat.h"
+#include "harness/check_vocabulary.h"
 #include "harness/command.h"
 #include "harness/error.h"
 #include "harness/model_report.h"
@@ -146,6 +149,7 @@ struct GenerateOptions {
   int count = 32;
   double temperature = 0;
   bool has_prompt = false;  // else it has --tokens
+  bool chat = false;
   bool ids = false;
   bool ignore_eos = false;
 };
@@ -157,6 +161,7 @@ bool read_generate_options(const std::vector<std::string>& args, GenerateOptions
   app.add_option("-p,--prompt", o.prompt, "Text to continue; special tokens in it count as such");
   app.add_option("--tokenizer", o.tokenizer, kTokenizerHelp);
   app.add_flag("--greedy-head", o.run.greedy_head, kGreedyHeadHelp);
+  app.add_flag("--chat", o.chat, "The prompt is a message to answer, in the model's chat template");
   app.add_option("-n,--n-predict", o.count, "New tokens, at most");
   app.add_option("--temp", o.temperature, "Temperature; only 0 (greedy) is supported");
   app.add_flag("--ids", o.ids, "Print the new token ids as a JSON array, not the text");
@@ -167,6 +172,7 @@ bool read_generate_options(const std::vector<std::string>& args, GenerateOptions
   check_greedy_head(o.run.greedy_head, parse_head(o.run.head));
   if (o.count < 1) throw Error(fmt::format("-n: expected at least 1, got {}", o.count));
   o.has_prompt = app.count("--prompt") > 0;
+  if (o.chat && !o.has_prompt) throw Error("--chat: expected --prompt TEXT, got none");
   if (o.has_prompt == (app.count("--tokens") > 0)) {
     throw Error(fmt::format("prompt: expected --prompt TEXT or --tokens IDS, got {}",
                             o.has_prompt ? "both" : "neither"));
@@ -177,14 +183,14 @@ bool read_generate_options(const std::vector<std::string>& args, GenerateOptions
 // Each new token goes to `out` as soon as it is known. The last may be an end-of-text token.
 void generate(engine::Session& session, const std::vector<int>& prompt, const GenerateOptions& o,
               const engine::Tokenizer* tokenizer, const std::function<void(int)>& out) {
-  const auto ends = [&](int token) {
-    return token == session.model().config().eos ||
-           (tokenizer != nullptr && token == tokenizer->eos());
-  };
+  std::vector<int> ends = {static_cast<int>(session.model().config().eos)};
+  if (tokenizer != nullptr) ends = end_tokens(*tokenizer, session.model().config());
   int next = engine::argmax(session.prefill(prompt));
   for (int made = 1;; ++made) {
     out(next);
-    if (made == o.count || (ends(next) && !o.ignore_eos)) return;
+    if (made == o.count ||
+        (!o.ignore_eos && std::find(ends.begin(), ends.end(), next) != ends.end()))
+      return;
     next = session.decode_greedy(next);
   }
 }
@@ -192,6 +198,13 @@ void generate(engine::Session& session, const std::vector<int>& prompt, const Ge
 void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
+}
+
+std::vector<int> read_prompt(const GenerateOptions& o, const engine::Tokenizer& tokenizer) {
+  if (!o.chat) return encode_prompt(tokenizer, o.prompt);
+  const auto chat = open_chat_template(o.tokenizer.empty() ? o.run.model : o.tokenizer, tokenizer);
+  const engine::ChatMessage message{"user", o.prompt};
+  return encode_prompt(tokenizer, engine::render(*chat, {&message, 1}, true));
 }
 
 int run_generate(const std::vector<std::string>& args) {
@@ -202,15 +215,11 @@ int run_generate(const std::vector<std::string>& args) {
   if (o.has_prompt || !o.ids || !o.tokenizer.empty())
     tokenizer = open_tokenizer(o.tokenizer.empty() ? o.run.model : o.tokenizer);
   const std::vector<int> prompt =
-      o.has_prompt ? encode_prompt(*tokenizer, o.prompt) : parse_tokens(o.run.tokens);
+      o.has_prompt ? read_prompt(o, *tokenizer) : parse_tokens(o.run.tokens);
   if (prompt.empty()) throw Error("--prompt: expected at least one token, got an empty text");
   Runner runner(o.run, std::ssize(prompt) + o.count - 1);
   engine::Session& session = runner.session();
-  if (tokenizer && tokenizer->vocab() > session.model().config().vocab) {
-    throw Error(fmt::format("tokenizer ({}): expected at most the {} tokens of model {}, got {}",
-                            tokenizer->description(), session.model().config().vocab, o.run.model,
-                            tokenizer->vocab()));
-  }
+  if (tokenizer) check_tokens(session.model(), *tokenizer);
   if (o.ids) {
     nlohmann::json ids = nlohmann::json::array();
     generate(session, prompt, o, tokenizer.get(), [&](int token) { ids.push_back(token); });

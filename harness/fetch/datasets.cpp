@@ -21,10 +21,10 @@ Url url_of_file(const datasets::PublishedFile& file) {
   return url;
 }
 
-std::vector<WantedFile> wanted_files(const std::string& task, const std::filesystem::path& folder) {
+std::vector<WantedFile> wanted_files(const std::string& name, const std::filesystem::path& folder) {
   std::vector<WantedFile> files;
   for (const datasets::PublishedFile& file : datasets::manifest()) {
-    if (!file.file.starts_with(task + "/")) continue;
+    if (!file.file.starts_with(name + "/")) continue;
     WantedFile& wanted = files.emplace_back();
     wanted.name = file.file;
     wanted.url = url_of_file(file);
@@ -35,16 +35,16 @@ std::vector<WantedFile> wanted_files(const std::string& task, const std::filesys
   throw Error(
       fmt::format("--fetch: {} has no public file whose checksum is known; put its files "
                   "into {} by hand",
-                  task, (folder / task).string()));
+                  name, (folder / name).string()));
 }
 
 }  // namespace
 
-void fetch_datasets(std::span<const std::string> tasks, const std::filesystem::path& folder,
+void fetch_datasets(std::span<const std::string> names, const std::filesystem::path& folder,
                     const DownloadOptions& options, DownloadListener& listener) {
   std::vector<WantedFile> all;
-  for (const std::string& task : tasks) {
-    for (WantedFile& file : wanted_files(task, folder)) all.push_back(std::move(file));
+  for (const std::string& name : names) {
+    for (WantedFile& file : wanted_files(name, folder)) all.push_back(std::move(file));
   }
   for (const WantedFile& file : all) {
     const Downloaded how = download(file, options, listener);

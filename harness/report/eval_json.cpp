@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "datasets/manifest.h"
 #include "harness/build_info.h"
@@ -173,9 +174,16 @@ json arguments_json(const evals::Request& request) {
   return arguments;
 }
 
+// The question as it was put; conversations stay messages where the template is not at hand.
+evals::Request asked_request(const EvalReport& report, const evals::Task& task, std::size_t i) {
+  evals::Request request = task.request(i);
+  return report.chat == nullptr ? request
+                                : evals::rendered(std::move(request), renderer(report.chat));
+}
+
 // The parts of a sample that need the question as it was put.
-void add_arguments(const evals::Task& task, std::size_t i, json& sample) {
-  sample["arguments"] = arguments_json(task.request(i));
+void add_arguments(const evals::Request& request, json& sample) {
+  sample["arguments"] = arguments_json(request);
   const json& first = sample["arguments"]["gen_args_0"]["arg_0"];
   const std::string prompt = first.is_string() ? first.get<std::string>() : first.dump();
   sample["prompt_hash"] = datasets::sha256_hex(prompt);
@@ -201,12 +209,13 @@ json filtered_json(const evals::ItemResult& result, const evals::FilterResult& f
   return list;
 }
 
-json sample_json(const evals::Task& task, const EvalItem& item, const evals::FilterResult& filter,
-                 bool asked) {
+json sample_json(const EvalReport& report, const evals::Task& task, const EvalItem& item,
+                 const evals::FilterResult& filter) {
+  const bool asked = !report.model.empty();  // by us, so that the question and its costs are known
   const auto i = static_cast<std::size_t>(item.result.doc_id);
   json sample = {
       {"doc_id", item.result.doc_id}, {"doc", document_json(task, i)}, {"target", task.target(i)}};
-  if (asked) add_arguments(task, i, sample);
+  if (asked) add_arguments(asked_request(report, task, i), sample);
   sample["resps"] = responses_json(item.result.answer);
   sample["filtered_resps"] = filtered_json(item.result, filter);
   sample["filter"] = filter.filter;
@@ -231,13 +240,13 @@ json sample_json(const evals::Task& task, const EvalItem& item, const evals::Fil
   return sample;
 }
 
-json samples_json(const TaskRun& run, bool asked) {
+json samples_json(const EvalReport& report, const TaskRun& run) {
   json samples = json::array();
   for (const std::string_view name : run.task->info().filters) {
     for (const EvalItem& item : run.items) {
       for (const evals::FilterResult& filter : item.result.filters) {
         if (filter.filter == name) {
-          samples.push_back(sample_json(*run.task, item, filter, asked));
+          samples.push_back(sample_json(report, *run.task, item, filter));
         }
       }
     }
@@ -356,10 +365,27 @@ void add_samples(const EvalReport& report, bool hashes_only, json& out) {
   for (const TaskRun& run : report.runs) {
     if (run.subject != 0) continue;
     const std::string name(run.task->info().name);
-    json samples = samples_json(run, !report.model.empty());
+    json samples = samples_json(report, run);
     out["task_hashes"][name] = task_hash(samples);
     if (!hashes_only) out["samples"][name] = std::move(samples);
   }
+}
+
+// A text with its SHA-256 beside it, or nulls.
+void add_with_hash(const std::string& key, const std::string& text, json& out) {
+  out[key] = text.empty() ? json() : json(text);
+  out[key + "_sha"] = text.empty() ? json() : json(datasets::sha256_hex(text));
+}
+
+void add_style(const EvalReport& report, json& out) {
+  const bool conversations =
+      report.chat != nullptr ||
+      std::any_of(report.runs.begin(), report.runs.end(),
+                  [](const TaskRun& run) { return run.task->info().chat; }) ||
+      report.style.apply_chat_template;
+  add_with_hash("system_instruction", report.style.system_instruction, out);
+  out["fewshot_as_multiturn"] = conversations ? json(report.style.fewshot_as_multiturn) : json();
+  add_with_hash("chat_template", report.chat == nullptr ? "" : report.chat->source, out);
 }
 
 }  // namespace
@@ -376,9 +402,9 @@ std::string sanitized_name(const std::string& name) {
   return out;
 }
 
-std::string eval_samples(const TaskRun& run, bool asked) {
+std::string eval_samples(const EvalReport& report, const TaskRun& run) {
   std::string lines;
-  for (const json& sample : samples_json(run, asked)) {
+  for (const json& sample : samples_json(report, run)) {
     lines += sample.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
   }
   return lines;
@@ -404,6 +430,7 @@ std::string eval_json(const EvalReport& report, Samples samples) {
   out["model_source"] = asked ? "tern" : "responses";
   out["model_name"] = asked ? report.model : report.answers;
   out["model_name_sanitized"] = sanitized_name(asked ? report.model : report.answers);
+  add_style(report, out);
   out["total_evaluation_time_seconds"] = fmt::format("{}", part.seconds);
   out["tern"] = tern_json(report, std::move(part.costs));
   return out.dump(2, ' ', false, json::error_handler_t::replace);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "evals/aggregate.h"
+#include "harness/chat.h"
 #include "harness/eval_run.h"
 
 namespace tern::harness {
@@ -20,6 +21,7 @@ struct EvalReport {
     std::string name;   // of the subject: "baseline"
     std::string model;  // what it is made of or read from
     std::int64_t parameters = 0;
+    SharedChatTemplate chat = nullptr;
   };
 
   std::string model;    // as the user named it; empty: answers made elsewhere
@@ -32,7 +34,9 @@ struct EvalReport {
   std::optional<double> limit;
   std::array<std::uint32_t, 4> seeds = {0, 1234, 1234, evals::kFewshotSeed};  // as EvalOptions
   std::optional<int> num_fewshot;
-  std::string record_id;  // empty: nothing was recorded
+  evals::PromptStyle style;
+  SharedChatTemplate chat;  // null: none was needed, or it is not at hand
+  std::string record_id;    // empty: nothing was recorded
   std::string status = "ok";
   std::vector<std::string> reasons;
   double date_unix_s = 0;
@@ -62,8 +66,8 @@ std::string eval_markdown(const EvalReport& report);
 // results have the hashes, or nowhere.
 enum class Samples : std::uint8_t { kNone, kHashes, kAll };
 std::string eval_json(const EvalReport& report, Samples samples);
-// One line per document and filter. asked: by us, so that the question and its costs are known.
-std::string eval_samples(const TaskRun& run, bool asked);
+// One line per document of a run of the report, and filter.
+std::string eval_samples(const EvalReport& report, const TaskRun& run);
 // As lm_eval makes a folder's name of a model's.
 std::string sanitized_name(const std::string& name);
 

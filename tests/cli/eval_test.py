@@ -536,6 +536,9 @@ class Described(Eval):
         size = sum(len(page) for page in pages)
         self.assertAlmostEqual(out["results"]["wikitext"]["bits_per_byte,none"], -total / size / math.log(2))
         self.assertEqual(out["results"]["wikitext"]["word_perplexity_stderr,none"], "N/A")
+        shown = self.run_ok("store", "show", self.record(db)["id"], "--db", db)
+        perplexity = out["results"]["wikitext"]["word_perplexity,none"]
+        self.assertIn(f"| wikitext   | ternary | word_perplexity,none | 2         | {perplexity:.4f}", shown)
         record = self.record(db)
         with open(os.path.join(SOURCE, "harness/record.schema.json"), encoding="utf-8") as file:
             validator = jsonschema.Draft7Validator(json.load(file))

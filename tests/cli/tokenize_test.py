@@ -159,7 +159,7 @@ class Generate(Tokenizing):
         return self.run_ok("model", "generate", "-m", "synth:tiny", "-n", "12", *args)
 
     def test_prompt_is_bos_and_its_ids(self):
-        text = ["--tokenizer", self.tokenizer, "--prompt"]
+        text = ["--ignore-eos", "--tokenizer", self.tokenizer, "--prompt"]
         from_text = self.generate(*text, "he<|eot_id|>", "--ids")
         self.assertEqual(from_text, self.generate("--tokens", f"{BOS},256,{EOT}", "--ids"))
         self.assertEqual(from_text, self.generate("--tokens", f"{BOS},256,{EOT}", "--ids", "--greedy-head"))
@@ -167,6 +167,24 @@ class Generate(Tokenizing):
         # BOS is not doubled.
         self.assertEqual(from_text, self.generate(*text, "<|begin_of_text|>he<|eot_id|>", "--ids"))
         self.assertEqual(len(json.loads(self.generate(*text, "", "--ids"))), 12)
+        # The end of a turn ends the text.
+        stopped = json.loads(self.generate(*text[1:], "he<|eot_id|>", "--ids"))
+        self.assertEqual(stopped, json.loads(from_text)[:len(stopped)])
+        self.assertEqual(stopped.index(EOT), len(stopped) - 1)
+
+    def test_a_message_is_put_into_the_chat_template(self):
+        folder = self.path("chat")
+        os.makedirs(folder)
+        self.write("chat/tokenizer.json", tokenizer_json())
+        with open(os.path.join(folder, "chat_template.jinja"), "w", encoding="utf-8") as file:
+            file.write("{% for message in messages %}{{ message['role'] | capitalize + ': ' + message['content'] | "
+                       "trim + '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}")
+        answer = self.generate("--tokenizer", folder, "--chat", "--prompt", "he", "--ids")
+        self.assertEqual(answer, self.generate("--tokenizer", folder, "--prompt",
+                                               "User: he<|eot_id|>Assistant: ", "--ids"))
+        self.assert_refused("model", "generate", "-m", "synth:tiny", "--chat", "--tokens", "1", says="--chat")
+        self.assert_refused("model", "generate", "-m", "synth:tiny", "--chat", "--prompt", "x",
+                            "--tokenizer", self.tokenizer, says="chat_template")
 
     def test_text_is_what_the_ids_say(self):
         # Ids of this network that the tokenizer lacks have no text.
@@ -186,7 +204,7 @@ class Generate(Tokenizing):
         far["added_tokens"].append({"id": 1_000_000, "content": "<far>"})
         path = self.write("far.json", far)
         self.assert_refused(
-            *generate, "--prompt", "x", "--tokenizer", path, says=("at most the", "1000001")
+            *generate, "--prompt", "x", "--tokenizer", path, says=("do not belong together", "1000001")
         )
 
 

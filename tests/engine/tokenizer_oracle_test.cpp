@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "engine/formats/gguf.h"
+#include "engine/tokenizer/chat_template.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "tests/engine/sentencepiece_fixture.h"
 #include "tests/engine/temporary_folder.h"
@@ -78,10 +79,15 @@ TEST_CASE("Llama 3: ids of the vectors, from GGUF", "[tokenizer][oracle]") {
   check_vectors(*tokenizer);
 }
 
-TEST_CASE("Llama 3: conversations", "[tokenizer][oracle]") {
+TEST_CASE("BitNet 2B4T: conversations as text and as ids", "[tokenizer][oracle]") {
   if (!present(kLlama3)) return;
   const auto tokenizer = load_tokenizer(kLlama3);
   for (const json& chat : lines_of(kOracle / "tokenizer/chat_2b4t.jsonl")) {
+    std::vector<ChatMessage> messages;
+    for (const json& message : chat["messages"])
+      messages.push_back({message["role"], message["content"]});
+    CHECK(render(ChatTemplate(), messages, chat["add_generation_prompt"]) ==
+          chat["hf_template_string"]);
     Ids ids = tokenizer->encode(chat["hf_template_string"].get<std::string>(), true);
     ids.insert(ids.begin(), tokenizer->bos());
     CHECK(ids == chat["ids_bos_plus_string"].get<Ids>());

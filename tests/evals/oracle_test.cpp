@@ -103,8 +103,8 @@ TEST_CASE("vectors: conversations, turn by turn and in one message") {
     const std::string task_name = name.substr(0, name.rfind(multiturn ? "_multiturn" : "_single"));
     TaskOptions options;
     options.data = shared() / "datasets";
-    options.apply_chat_template = true;
-    options.fewshot_as_multiturn = multiturn;
+    options.style.apply_chat_template = true;
+    options.style.fewshot_as_multiturn = multiturn;
     const auto task = find_task(task_name).make(options);
     for (std::size_t i = 0; i < conversations.size(); ++i) {
       const auto request = std::get<TextRequest>(task->request(i));

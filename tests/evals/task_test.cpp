@@ -81,7 +81,7 @@ TEST_CASE("the setting of BitNet's report is four examples in a conversation") {
   CHECK(request.prompt.empty());
   REQUIRE(request.messages.size() == 9);
   CHECK(request.messages.back() == ChatMessage{"user", "Question: 1+1?\nAnswer:"});
-  options.fewshot_as_multiturn = false;
+  options.style.fewshot_as_multiturn = false;
   const auto single = std::get<TextRequest>(find_task("gsm8k_bitnet").make(options)->request(0));
   REQUIRE(single.messages.size() == 1);
   CHECK(single.messages[0].content.ends_with("\n\nQuestion: 1+1?\nAnswer:"));
@@ -93,8 +93,8 @@ TEST_CASE("a conversation is asked through a chat template, and not without one"
   TaskOptions options;
   options.data = data.folder();
   options.num_fewshot = 0;
-  options.apply_chat_template = true;
-  options.system_instruction = "Be brief.";
+  options.style.apply_chat_template = true;
+  options.style.system_instruction = "Be brief.";
   const auto task = find_task("gsm8k").make(options);
   ScriptedModel model;
   model.generation = {"#### 2", 1, 1, 0};
@@ -131,7 +131,7 @@ TEST_CASE("contexts are asked one by one, and a long text as a whole") {
   CHECK_THROWS_WITH(
       find_task("wikitext").make(options)->score(0, "text"),
       "wikitext: expected a log-likelihood or several as the answer to document 0, got text");
-  options.apply_chat_template = true;
+  options.style.apply_chat_template = true;
   CHECK_THROWS_WITH(find_task("wikitext").make(options), Catch::Contains("no chat template"));
 }
 

@@ -77,14 +77,14 @@ void check_requests(const json& vector, const TemporaryData& data) {
     TaskOptions options;
     options.data = data.folder();
     options.num_fewshot = each.at("num_fewshot").get<int>();
-    options.apply_chat_template = each.at("chat").get<bool>();
-    options.fewshot_as_multiturn = each.at("multiturn").get<bool>();
-    options.system_instruction = each.at("system").get<std::string>();
+    options.style.apply_chat_template = each.at("chat").get<bool>();
+    options.style.fewshot_as_multiturn = each.at("multiturn").get<bool>();
+    options.style.system_instruction = each.at("system").get<std::string>();
     const auto task = find_task(vector.at("task").get<std::string>()).make(options);
     REQUIRE(task->size() == each.at("requests").size());
     for (std::size_t i = 0; i < task->size(); ++i) {
       INFO(task->info().name << ", document " << i << ", shots " << *options.num_fewshot
-                             << ", chat " << options.apply_chat_template);
+                             << ", chat " << options.style.apply_chat_template);
       CHECK(as_json(task->request(i)) == each.at("requests").at(i));
     }
   }

@@ -428,7 +428,9 @@ TEST_CASE("what cannot be answered is refused in a sentence") {
   CHECK_THROWS_WITH(rig.language.generate("x", at_most(16)), Contains("more than the 16 tokens"));
   CHECK(rig.one("x", "y").tokens == 1);  // and it goes on
   CHECK_THROWS_WITH(EngineModel(rig.model, std::make_shared<ByteTokenizer>(500), rig.pool, {}),
-                    Contains("expected 512 tokens") && Contains("got 500"));
+                    Contains("do not belong together"));
+  const evals::TextRequest conversation{"", at_most(1), {{"user", "x"}}};
+  CHECK_THROWS_WITH(rig.language.submit(0, conversation), Contains("expected a chat template"));
 }
 
 TEST_CASE("a request stops soon after it is asked to") {
