@@ -1,5 +1,5 @@
 #pragma once
-// The files of the page, embedded at build by embed.cmake. Nothing else is ever served.
+// The files of the page, embedded when the build is configured. Nothing else is ever served.
 
 #include <span>
 #include <string_view>
@@ -12,6 +12,6 @@ struct Asset {
   std::string_view body;
 };
 
-std::span<const Asset> assets() noexcept;
+std::span<const Asset> assets();
 
 }  // namespace tern::dashboards

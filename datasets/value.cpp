@@ -49,6 +49,13 @@ Value converted(const ordered_json& json, const std::string& what, int depth) {
 
 }  // namespace
 
+// Not in the class: there Member is still unknown.
+Value::Value(bool value) : data(value) {}
+Value::Value(std::int64_t value) : data(value) {}
+Value::Value(double value) : data(value) {}
+Value::Value(std::string value) : data(std::move(value)) {}
+Value::Value(const char* value) : data(std::string(value)) {}
+Value::Value(List value) : data(std::move(value)) {}
 Value::Value(Object value) : data(std::move(value)) {}
 
 const Value* Value::find(std::string_view key) const noexcept {

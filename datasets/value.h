@@ -18,12 +18,12 @@ struct Value {
   using Object = std::vector<Member>;
 
   Value() = default;  // null
-  Value(bool value) : data(value) {}
-  Value(std::int64_t value) : data(value) {}
-  Value(double value) : data(value) {}
-  Value(std::string value) : data(std::move(value)) {}
-  Value(const char* value) : data(std::string(value)) {}
-  Value(List value) : data(std::move(value)) {}
+  Value(bool value);
+  Value(std::int64_t value);
+  Value(double value);
+  Value(std::string value);
+  Value(const char* value);
+  Value(List value);
   Value(Object value);
 
   // Null where the value is of another type.

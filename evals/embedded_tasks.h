@@ -6,10 +6,10 @@
 
 namespace tern::evals {
 
-struct EmbeddedTask {
+struct EmbeddedFile {
   std::string_view name;  // "piqa", of evals/tasks/piqa.json
   std::string_view text;
 };
-std::span<const EmbeddedTask> embedded_tasks() noexcept;
+std::span<const EmbeddedFile> embedded_tasks() noexcept;
 
 }  // namespace tern::evals

@@ -51,7 +51,7 @@ struct Entry {
 using Entries = std::vector<std::unique_ptr<Entry>>;
 
 std::string embedded_text(std::string_view name) {
-  for (const EmbeddedTask& task : embedded_tasks())
+  for (const EmbeddedFile& task : embedded_tasks())
     if (task.name == name) return std::string(task.text);
   throw Error("include: expected the name of a task, got \"" + std::string(name) + "\"");
 }
@@ -59,7 +59,7 @@ std::string embedded_text(std::string_view name) {
 const Entries& embedded_entries() {
   static const Entries all = [] {
     Entries entries;
-    for (const EmbeddedTask& task : embedded_tasks()) {
+    for (const EmbeddedFile& task : embedded_tasks()) {
       const std::string file = "evals/tasks/" + std::string(task.name) + ".json";
       for (TaskDescription& description : parse_task_descriptions(task.text, file, embedded_text))
         entries.push_back(std::make_unique<Entry>(std::move(description)));

@@ -1,10 +1,8 @@
 #include "harness/evaluation.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -21,6 +19,7 @@
 #include "harness/fitness.h"
 #include "harness/idle.h"
 #include "harness/instruments.h"
+#include "harness/interrupt.h"
 #include "harness/machine.h"
 #include "harness/meter_option.h"
 #include "harness/options.h"
@@ -30,17 +29,6 @@
 namespace tern::harness {
 
 namespace {
-
-std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free);  // a signal handler may touch nothing else
-
-// The first SIGINT ends the run behind the item in flight; a second one ends the process as usual.
-void stop_on_sigint() {
-  struct sigaction action {};
-  action.sa_handler = [](int) { interrupted.store(true); };
-  action.sa_flags = SA_RESETHAND;
-  sigaction(SIGINT, &action, nullptr);
-}
 
 void say(const std::string& sentence) { std::cerr << "tern eval: " << sentence << std::endl; }
 
@@ -222,7 +210,7 @@ int Evaluation::run() {
                                                              .cache_v = options_.cache_v,
                                                              .ubatch = options_.ubatch,
                                                              .sequences = subjects_.batch},
-                                      &interrupted, subjects_.longest, renderer(subject.chat)));
+                                      &interrupted(), subjects_.longest, renderer(subject.chat)));
     asked.push_back(models.back().get());
   }
   for (const std::string& reason : report_.reasons) progress_.note(reason);
@@ -237,7 +225,7 @@ int Evaluation::run() {
   }
   open_record();
   begin_ns_ = instruments_.monotonic_ns();
-  return finish(ask_all(report_.runs, asked, instruments_, *this, &interrupted));
+  return finish(ask_all(report_.runs, asked, instruments_, *this, &interrupted()));
 }
 
 void Evaluation::on_start(const EvalStep& step) {

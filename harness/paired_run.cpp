@@ -1,10 +1,8 @@
 #include "harness/paired_run.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -18,6 +16,7 @@
 #include "harness/fitness.h"
 #include "harness/idle.h"
 #include "harness/instruments.h"
+#include "harness/interrupt.h"
 #include "harness/options.h"
 #include "harness/progress.h"
 #include "harness/record_store.h"
@@ -25,17 +24,6 @@
 
 namespace tern::harness {
 namespace {
-
-std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free);  // a signal handler may touch nothing else
-
-// The first SIGINT asks the study to stop; a second one ends the process as usual.
-void stop_on_sigint() {
-  struct sigaction action {};
-  action.sa_handler = [](int) { interrupted.store(true); };
-  action.sa_flags = SA_RESETHAND;
-  sigaction(SIGINT, &action, nullptr);
-}
 
 std::vector<FileDigest> files_of(const engine::Model& model) {
   if (model.facts().container == "synthetic") return {};
@@ -81,7 +69,7 @@ EngineSubjectOptions subject_options(const BenchOptions& options) {
                       .ubatch = std::min(configuration.ubatch, configuration.batch),
                       .sequences = sequences},
           .batch = configuration.batch,
-          .stop = &interrupted};
+          .stop = &interrupted()};
 }
 
 struct Models {
@@ -146,7 +134,7 @@ Record run_paired(const BenchOptions& options, const std::string& command) {
                .pairs = options.pairs,
                .warmup = options.warmup,
                .delay_s = options.delay_s,
-               .stop = &interrupted},
+               .stop = &interrupted()},
               instruments, keeper);
   const StudyOutcome outcome = study.run();
   progress.clear();

@@ -3,10 +3,8 @@
 // as it finishes; the report over all configurations comes last.
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -27,6 +25,7 @@
 #include "harness/fitness.h"
 #include "harness/idle.h"
 #include "harness/instruments.h"
+#include "harness/interrupt.h"
 #include "harness/machine.h"
 #include "harness/meter_cost.h"
 #include "harness/meter_option.h"
@@ -40,17 +39,6 @@
 namespace tern::harness {
 
 namespace {
-
-std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free);  // a signal handler may touch nothing else
-
-// The first SIGINT asks the study to stop; a second one ends the process as usual.
-void stop_on_sigint() {
-  struct sigaction action {};
-  action.sa_handler = [](int) { interrupted.store(true); };
-  action.sa_flags = SA_RESETHAND;
-  sigaction(SIGINT, &action, nullptr);
-}
 
 class BenchRun final : StudyListener {
  public:
@@ -153,7 +141,7 @@ int BenchRun::run() {
       progress_.note(error.what());
       failed_ = true;
     }
-    if (interrupted.load()) break;
+    if (interrupted().load()) break;
   }
   progress_.clear();
   write_results();
@@ -222,7 +210,7 @@ std::vector<std::unique_ptr<EngineSubject>> BenchRun::make_subjects(
                   .ubatch = std::min(configuration.ubatch, configuration.batch),
                   .sequences = need.sequences},
       .batch = configuration.batch,
-      .stop = &interrupted};
+      .stop = &interrupted()};
   std::vector<std::unique_ptr<EngineSubject>> subjects;
   subjects.push_back(std::make_unique<EngineSubject>(contenders_.first_name(), contenders_.first,
                                                      *pool_, options));
@@ -248,7 +236,8 @@ double probe_s(EngineSubject& subject, const TestCase& test, Instruments& instru
 void BenchRun::choose_quick_tests(const std::vector<std::unique_ptr<EngineSubject>>& subjects,
                                   Instruments& instruments) {
   constexpr int kProbePrompt = 8;
-  if (!options_.quick || options_.tests_given || quick_tests_chosen_ || interrupted.load()) return;
+  if (!options_.quick || options_.tests_given || quick_tests_chosen_ || interrupted().load())
+    return;
   quick_tests_chosen_ = true;
   QuickRates rates;
   for (const auto& subject : subjects) {
@@ -323,7 +312,7 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
                .pairs = options_.pairs,
                .warmup = options_.warmup,
                .delay_s = options_.delay_s,
-               .stop = &interrupted},
+               .stop = &interrupted()},
               instruments, *this);
   StudyOutcome outcome = study.run();
   if (outcome.failure.empty()) measure_idle_side(instruments, false);
@@ -335,7 +324,7 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
     phases = time_phases(subjects, instruments);
     record_phases(*record_, phases);
   }
-  if (!interrupted.load()) measure_own_limits();
+  if (!interrupted().load()) measure_own_limits();
   record_limits(*record_, limits_.at(configuration.threads),
                 limits_by_threads(configuration.threads));
   for (std::size_t i = 0; i < subjects.size(); ++i) {
@@ -357,16 +346,16 @@ void BenchRun::run_configuration(const BenchConfiguration& configuration) {
 // With the models loaded, whose memory is refreshed all the while. Where nothing can meter it,
 // nobody waits.
 void BenchRun::measure_idle_side(MachineInstruments& instruments, bool before) {
-  if (options_.idle_s == 0 || !meter_->usable() || interrupted.load()) return;
+  if (options_.idle_s == 0 || !meter_->usable() || interrupted().load()) return;
   pool_->park();
   progress_.phase("letting the machine cool down before idle power is measured");
   SettlingPlan plan = settling_plan(options_.idle_s, before, !before || !records_.empty());
   plan.excess_c = [&] { return temperature_excess_c(environment_snapshot(), rested_); };
-  plan.stop = &interrupted;
+  plan.stop = &interrupted();
   record_settling(*record_, settle(instruments, plan));
   progress_.phase(fmt::format("measuring idle power for {} s", options_.idle_s));
   instruments.set_idle_w(std::nullopt);
-  const auto windows = measure_idle(instruments, options_.idle_s, before, &interrupted);
+  const auto windows = measure_idle(instruments, options_.idle_s, before, &interrupted());
   record_idle(*record_, windows);
   if (before) instruments.set_idle_w(idle_power_w(windows));
 }
@@ -379,7 +368,7 @@ std::string BenchRun::measure_cost_of_meter(EngineSubject& subject, Instruments&
                                             {.test = meter_cost_test(options_.tests),
                                              .pairs = options_.meter_cost,
                                              .warmup = options_.warmup,
-                                             .stop = &interrupted,
+                                             .stop = &interrupted(),
                                              .on_start = [&](const StudyStep& s) { on_start(s); }},
                                             *meter_, clock);
   record_meter_cost(*record_, cost);

@@ -1,10 +1,9 @@
 // Conversations as text: each family's template by what Jinja makes of it, and what is refused.
-#include <functional>
 #include <nlohmann/json.hpp>
 
-#include "engine/error.h"
 #include "engine/formats/gguf_writer.h"
 #include "engine/tokenizer/chat_template.h"
+#include "tests/engine/refusal.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/support/catch.h"
 
@@ -68,15 +67,6 @@ const std::string kGemma3 =
     "(first_user_prefix if loop.first else \"\") }}{{ message['content'] | trim }}{{ "
     "'<end_of_turn>\n' }}{%- endfor -%}{%- if add_generation_prompt -%}{{'<start_of_turn>model\n'}}"
     "{%- endif -%}";
-
-std::string message_of(const std::function<void()>& run) {
-  try {
-    run();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "(accepted)";
-}
 
 }  // namespace
 

@@ -6,9 +6,9 @@
 #include <map>
 #include <random>
 
-#include "engine/error.h"
 #include "engine/tokenizer/piece_encoder.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "tests/engine/refusal.h"
 #include "tests/engine/sentencepiece_fixture.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/support/catch.h"
@@ -44,19 +44,6 @@ std::vector<std::unique_ptr<Tokenizer>> all_of(const F& vocabulary) {
   all.push_back(from_json(vocabulary.json()));
   all.push_back(from_model(vocabulary.model()));
   return all;
-}
-
-template <class Load>
-std::string message_of(Load load) {
-  try {
-    load();
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    CHECK(message.find('\n') == message.npos);
-    CHECK(message.find("expected") != message.npos);
-    return message;
-  }
-  return "(accepted)";
 }
 
 std::string refused_json(const std::function<void(json&)>& change) {

@@ -3,6 +3,7 @@
 
 #include "engine/error.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "tests/engine/refusal.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/engine/tokenizer_fixture.h"
 #include "tests/support/catch.h"
@@ -30,19 +31,6 @@ std::unique_ptr<Tokenizer> from_gguf(const F::Gguf& file) {
 std::unique_ptr<Tokenizer> from_ranks(const std::string& text) {
   const TemporaryFolder folder;
   return load_tokenizer(folder.write("tokenizer.model", text));
-}
-
-template <class Load>
-std::string message_of(Load load) {
-  try {
-    load();
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    CHECK(message.find('\n') == message.npos);
-    CHECK(message.find("expected") != message.npos);
-    return message;
-  }
-  return "(accepted)";
 }
 
 std::string refused_json(const std::function<void(json&)>& change) {
