@@ -11,7 +11,7 @@ namespace {
 struct EmbeddedFile {
   std::string_view path, body;
 };
-#include "embedded.inl"
+#include "dashboards/embedded.inl"
 
 // "" where none is known.
 constexpr std::string_view type_of(std::string_view path) {

@@ -4,7 +4,7 @@ namespace tern::evals {
 
 namespace {
 
-#include "embedded.inl"
+#include "evals/embedded.inl"
 
 }  // namespace
 

@@ -117,8 +117,9 @@ const Family* family_of(const std::string& text) {
     return std::all_of(family.marks.begin(), family.marks.end(),
                        [&](std::string_view mark) { return contains(text, mark); });
   };
-  const auto found = std::find_if(kFamilies.rbegin(), kFamilies.rend(), fits);
-  return found == kFamilies.rend() ? nullptr : &*found;
+  for (std::size_t i = kFamilies.size(); i-- > 0;)
+    if (fits(kFamilies[i])) return &kFamilies[i];
+  return nullptr;
 }
 
 // What ChatML's templates say where a conversation has no system message. The longest literal after

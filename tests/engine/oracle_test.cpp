@@ -161,7 +161,7 @@ TEST_CASE("logits and greedy tokens agree with the reference models", "[oracle]"
     check_prompt(c, i, prompt, session, logits);
     ++compared;
   }
-  CHECK(compared >= 3);
+  CHECK(compared >= (brief ? 2 : 3));
 }
 
 }  // namespace

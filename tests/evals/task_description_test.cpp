@@ -77,10 +77,9 @@ TEST_CASE("choices are compared per byte and per character where told to") {
   options.data = data.folder();
   const auto task = find_task((data.folder() / "lengths.json").string()).make(options);
   const auto values = [&](double first, double second) {
+    const ItemResult result = task->score(0, ChoiceAnswer{{first, false, 1}, {second, false, 1}});
     std::vector<double> list;
-    for (const MetricValue& value :
-         task->score(0, ChoiceAnswer{{first, false, 1}, {second, false, 1}}).filters[0].metrics)
-      list.push_back(value.value);
+    for (const MetricValue& value : result.filters[0].metrics) list.push_back(value.value);
     return list;
   };
   using Values = std::vector<double>;
