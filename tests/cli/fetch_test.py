@@ -302,13 +302,17 @@ class DatasetsTest(TernTest):
         public = os.path.join(SOURCE, "../shared/datasets")
         if not os.path.isdir(public):
             self.skipTest("no public datasets beside this checkout")
-        for file in self.FILES["piqa"]:
+        for file in (*self.FILES["piqa"], *self.FILES["gsm8k"]):
             with open(os.path.join(public, file), "rb") as opened:
                 self.mirror.paths["/m/" + file] = serve(opened.read())
         folder = self.run_ok("eval", "--fetch", "--tasks", "piqa").strip()
         self.assertEqual(folder, self.path("data/tern/datasets"))
         self.run_ok("eval", "--fetch", "--tasks", "piqa")
         self.assertEqual(len(self.mirror.requests), 2)
+        # Tasks that ask from the same files.
+        self.run_ok("eval", "--fetch", "--tasks", "gsm8k_cot,gsm8k_bitnet")
+        self.assertEqual(len(self.mirror.requests), 4)
+        self.assert_refused("eval", "--fetch", "--tasks", "arc_easy", says=["arc", "no public file"])
 
 
 if __name__ == "__main__":
