@@ -14,18 +14,12 @@ int argmax(std::span<const float> logits) noexcept {
   return static_cast<int>(best);
 }
 
-Softmax softmax(std::span<const float> logits) noexcept {
-  // exp_f64 is defined down to here; what is smaller adds nothing to a sum that is at least 1.
-  constexpr double kLowest = -690;
+Softmax softmax(std::span<const float> logits, const kernels::VectorKernels& vector) noexcept {
   Softmax result;
   result.best = argmax(logits);
-  result.top = logits[static_cast<std::size_t>(result.best)];
-  double sum = 0;
-  for (const float logit : logits) {
-    const double shifted = double{logit} - result.top;
-    if (shifted > kLowest) sum += kernels::exp_f64(shifted);
-  }
-  result.log_sum = kernels::log_f64(sum);
+  const float top = logits[static_cast<std::size_t>(result.best)];
+  result.top = top;
+  result.log_sum = kernels::log_f64(vector.sum_exp(logits.data(), std::ssize(logits), top));
   return result;
 }
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/vector/vector.h"
+
 namespace tern::engine {
 
 // The largest logit, the first one on ties.
@@ -19,7 +21,8 @@ struct Softmax {
   // ln softmax(logits)[token] of a token with this logit.
   double log_probability(float logit) const noexcept { return double{logit} - top - log_sum; }
 };
-Softmax softmax(std::span<const float> logits) noexcept;  // finite, not empty
+// logits: finite, not empty. The same bits on every row of kernels.
+Softmax softmax(std::span<const float> logits, const kernels::VectorKernels& vector) noexcept;
 
 // Fingerprint of logits for "did the fast run do the work": 64-bit FNV-1a over their little-endian
 // bytes, continued from `seed` so that several rows hash into one.

@@ -202,7 +202,7 @@ struct Session::Impl {
       // Where logits are not finite the sum means nothing, and deliver_row refuses it.
       ws.finite[row] =
           ws.finite[row] && model->table().vector.all_finite(logits.data(), std::ssize(logits));
-      if (ws.finite[row]) softmaxes[row] = softmax(logits);
+      if (ws.finite[row]) softmaxes[row] = softmax(logits, model->table().vector);
     });
     for (std::size_t i = 0; i < some.size(); ++i) {
       const std::size_t first = at;

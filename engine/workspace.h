@@ -21,7 +21,7 @@ constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) noexc
 
 // Logits computed together: enough rows for the head to run as a matrix product, few enough that a
 // vocabulary of 128 thousand takes 16 MiB.
-inline constexpr std::int64_t kLogitRows = 32;
+inline constexpr std::int64_t kLogitRows = 128;
 
 // Query heads that attend together: enough to read keys and values from memory much less often than
 // they are used, few enough that their scores stay in a near cache.

@@ -13,6 +13,7 @@
 #include "harness/baselines.h"
 #include "harness/error.h"
 #include "harness/meter_option.h"
+#include "harness/open_tokenizer.h"
 #include "harness/options.h"
 #include "harness/parse_command.h"
 
@@ -35,8 +36,7 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
       "--tasks", raw.tasks,
       "Tasks, separated by commas: gsm8k, piqa, mmlu, …, or the .json file of a description");
   app.add_option("-m,--model", o.model, "GGUF file, safetensors folder or synth:NAME");
-  app.add_option("--tokenizer", o.tokenizer,
-                 "GGUF vocabulary, tokenizer.json or tiktoken ranks, for models without one");
+  app.add_option("--tokenizer", o.tokenizer, kTokenizerHelp);
   app.add_option("-l,--limit", raw.limit,
                  "The first N documents of each task; below 1, that share of them");
   app.add_option("--num-fewshot", raw.num_fewshot,
@@ -44,10 +44,12 @@ void add_options(CLI::App& app, EvalOptions& o, Raw& raw) {
   app.add_option("--apply-chat-template", o.chat_template,
                  "Ask in conversations, in the model's chat template or that of a GGUF file, "
                  "Hugging Face folder or .jinja file (also --apply_chat_template)")
+      ->type_name("[FILE]")
       ->expected(0, 1);
   app.add_option("--fewshot-as-multiturn", raw.multiturn,
                  "In conversations: examples are turns of their own, true or false "
                  "(default: true; also --fewshot_as_multiturn)")
+      ->type_name("[BOOL]")
       ->expected(0, 1);
   app.add_option("--system-instruction", o.style.system_instruction,
                  "A text before everything else (also --system_instruction)");

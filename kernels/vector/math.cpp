@@ -9,11 +9,8 @@
 namespace tern::kernels {
 namespace {
 
-// 1.5 * 2^52, the binary64 counterpart of kRoundMagic.
-constexpr double kRoundMagic64 = 0x1.8p+52;
-// ln 2 = high + low; high has 42 bits, so n * high is exact for every binary64 exponent n.
-constexpr double kLn2High64 = 0x1.62e42fefa38p-1;
-constexpr double kLn2Low64 = 0x1.ef35793c7673p-45;
+#include "kernels/vector/exp_f64.inl"
+
 // pi / 2 to 107 bits.
 constexpr double kHalfPiHigh = 0x1.921fb54442d18p+0;
 constexpr double kHalfPiLow = 0x1.1a62633145c07p-54;
@@ -101,29 +98,7 @@ float exp_f32(float x) noexcept {
   return p * std::bit_cast<float>(power);
 }
 
-double exp_f64(double x) noexcept {
-  const double shifted = fma64(x, 0x1.71547652b82fep+0, kRoundMagic64);
-  const double n = shifted - kRoundMagic64;
-  double r = fma64(n, -kLn2High64, x);
-  r = fma64(n, -kLn2Low64, r);
-  // Taylor to the 13th power: r^14 / 14! < 5e-18 on |r| <= ln 2 / 2.
-  double p = 0x1.6124613a86d09p-33;        // 1/13!
-  p = fma64(p, r, 0x1.1eed8eff8d898p-29);  // 1/12!
-  p = fma64(p, r, 0x1.ae64567f544e4p-26);  // 1/11!
-  p = fma64(p, r, 0x1.27e4fb7789f5cp-22);  // 1/10!
-  p = fma64(p, r, 0x1.71de3a556c734p-19);  // 1/9!
-  p = fma64(p, r, 0x1.a01a01a01a01ap-16);  // 1/8!
-  p = fma64(p, r, 0x1.a01a01a01a01ap-13);  // 1/7!
-  p = fma64(p, r, 0x1.6c16c16c16c17p-10);  // 1/6!
-  p = fma64(p, r, 0x1.1111111111111p-7);   // 1/5!
-  p = fma64(p, r, 0x1.5555555555555p-5);   // 1/4!
-  p = fma64(p, r, 0x1.5555555555555p-3);   // 1/3!
-  p = fma64(p, r, 0.5);
-  p = fma64(p, r, 1.0);
-  p = fma64(p, r, 1.0);
-  const std::uint64_t power = (std::bit_cast<std::uint64_t>(shifted) << 52) + 0x3ff0000000000000u;
-  return p * std::bit_cast<double>(power);
-}
+double exp_f64(double x) noexcept { return exp_f64_steps(x); }
 
 double log_f64(double x) noexcept { return log_extended(x).high; }
 

@@ -11,6 +11,9 @@
 
 namespace tern::kernels {
 
+// exp_f64 is defined down to here; what is smaller adds nothing to a sum that is at least 1.
+inline constexpr double kLowestExp = -690;
+
 struct VectorKernels {
   // out[i] = (x[i] * r) * w[i] with r = 1 / sqrt(sum(x*x) / n + eps); the sum by 16 lanes of fma.
   // out may be x.
@@ -41,6 +44,10 @@ struct VectorKernels {
 
   // x[i] = exp_f32(x[i] - max) / sum, the sum by 16 lanes. n >= 1.
   void (*softmax)(float* x, std::int64_t n) noexcept;
+
+  // Sum of exp_f64(x[i] - max), i ascending, in binary64; what is below kLowestExp counts as zero.
+  // max >= x[i].
+  double (*sum_exp)(const float* x, std::int64_t n, float max) noexcept;
 
   // Round to nearest even; out: (n) binary16.
   void (*to_f16)(const float* x, std::int64_t n, std::uint16_t* out) noexcept;

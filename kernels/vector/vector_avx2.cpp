@@ -8,6 +8,8 @@ namespace {
 
 #include "kernels/simd/lanes_math.inl"
 
+#include "kernels/vector/exp_f64.inl"
+
 #include "kernels/vector/vector_lanes.inl"
 
 }  // namespace

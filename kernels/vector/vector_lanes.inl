@@ -169,6 +169,26 @@ bool all_finite(const float* x, std::int64_t n) noexcept {
   return merge(add(sum0, sum1)) == 0.0f;
 }
 
+[[gnu::always_inline]] inline double exp_or_zero(float x, double max) {
+  const double shifted = double{x} - max;
+  const double e = exp_f64_steps(shifted);  // of anything: no branch
+  return shifted > kLowestExp ? e : 0.0;
+}
+
+// Many exponentials side by side, then one sum after the other.
+double sum_exp(const float* x, std::int64_t n, float max) noexcept {
+  constexpr std::int64_t kTogether = 64;
+  double e[kTogether];
+  double sum = 0;
+  std::int64_t i = 0;
+  for (; i + kTogether <= n; i += kTogether) {
+    for (std::int64_t j = 0; j < kTogether; ++j) e[j] = exp_or_zero(x[i + j], double{max});
+    for (std::int64_t j = 0; j < kTogether; ++j) sum += e[j];
+  }
+  for (; i < n; ++i) sum += exp_or_zero(x[i], double{max});
+  return sum;
+}
+
 // The sum of all 64-bit words modulo 2^64. Each quarter is a stream of its own: hardware
 // prefetchers follow several streams at once, and one core then reads a third more per second than
 // from a single one (measured on Zen 4).
@@ -189,6 +209,6 @@ std::uint64_t stream_read(const void* data, std::size_t bytes) noexcept {
 }
 
 // The table of this instruction set.
-constexpr VectorKernels kTable = {rms_norm, rope_half, rope_interleaved, relu2_mul,
-                                  silu_mul, gelu_mul,  add_vector,       scale,
-                                  softmax,  to_f16,    all_finite,       stream_read};
+constexpr VectorKernels kTable = {
+    rms_norm, rope_half, rope_interleaved, relu2_mul, silu_mul,   gelu_mul,   add_vector,
+    scale,    softmax,   sum_exp,          to_f16,    all_finite, stream_read};

@@ -84,6 +84,15 @@ void softmax(float* x, std::int64_t n) noexcept {
   for (std::int64_t i = 0; i < n; ++i) x[i] = x[i] / sum;
 }
 
+double sum_exp(const float* x, std::int64_t n, float max) noexcept {
+  double sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double shifted = double{x[i]} - double{max};
+    if (shifted > kLowestExp) sum += exp_f64(shifted);
+  }
+  return sum;
+}
+
 void to_f16(const float* x, std::int64_t n, std::uint16_t* out) noexcept {
   for (std::int64_t i = 0; i < n; ++i) out[i] = f32_to_f16(x[i]);
 }
@@ -110,7 +119,7 @@ std::uint64_t stream_read(const void* data, std::size_t bytes) noexcept {
 }  // namespace
 
 constinit const VectorKernels kVector = {
-    rms_norm, rope_half, rope_interleaved, relu2_mul, silu_mul,   gelu_mul,
-    add,      scale,     softmax,          to_f16,    all_finite, stream_read};
+    rms_norm, rope_half, rope_interleaved, relu2_mul, silu_mul,   gelu_mul,   add,
+    scale,    softmax,   sum_exp,          to_f16,    all_finite, stream_read};
 
 }  // namespace tern::kernels::scalar

@@ -55,7 +55,8 @@ evals::GenerationLimits at_most(std::int64_t tokens) {
 }
 
 double log_probability(std::span<const float> logits, int token) {
-  return engine::softmax(logits).log_probability(logits[static_cast<std::size_t>(token)]);
+  return engine::softmax(logits, kernels_row("scalar").vector)
+      .log_probability(logits[static_cast<std::size_t>(token)]);
 }
 
 std::vector<json> lines_of(const std::string& path) {

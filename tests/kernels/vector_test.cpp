@@ -1,5 +1,6 @@
 #include "kernels/vector/vector.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -228,6 +229,28 @@ TEST_CASE("gelu_mul agrees with binary64 and vanishes far left", "[vector]") {
     float out[6];
     table->vector.gelu_mul(gates, ups, 6, out);
     for (int i = 0; i < 6; ++i) CHECK(same_bits(out[i], expected[i]));
+  }
+}
+
+TEST_CASE("sum_exp equals scalar on every row, and binary64", "[vector]") {
+  for_each_case([](const VectorKernels& row, std::int64_t n, Kind kind, const std::string& where) {
+    INFO(where);
+    const auto x = floats(n, kind, 14);
+    const float max = n == 0 ? 0 : *std::max_element(x.begin(), x.end());
+    CHECK(row.sum_exp(x.data(), n, max) == scalar::kVector.sum_exp(x.data(), n, max));
+  });
+  std::vector<float> x;
+  long double expected = 0;
+  for (int i = 0; i < 20000; ++i) {
+    x.push_back(-0.04f * static_cast<float>(i));  // to -800: exp_f64 ends before
+    if (x.back() > -690) expected += std::exp(static_cast<long double>(x.back()));
+  }
+  x.push_back(-3e38f);
+  for (const KernelTable* table : runnable_tables()) {
+    INFO(table->name);
+    const double sum = table->vector.sum_exp(x.data(), std::ssize(x), 0);
+    CHECK(sum == scalar::kVector.sum_exp(x.data(), std::ssize(x), 0));
+    CHECK(std::fabs(sum / static_cast<double>(expected) - 1) < 1e-13);
   }
 }
 
