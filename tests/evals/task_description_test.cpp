@@ -130,7 +130,7 @@ TEST_CASE("filters of a text answer") {
   description["metric_list"] = {"exact_match"};
   const auto filter = [&](const json& value) {
     json changed = description;
-    changed["filter_list"] = {value};
+    changed["filter_list"] = json::array({value});  // not {value}, which clang copies
     return changed;
   };
   const auto tasks =
