@@ -20,7 +20,7 @@ constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) noexc
 }
 
 // Logits computed together: enough rows for the head to run as a matrix product, few enough that a
-// vocabulary of 128 thousand takes 16 MiB.
+// vocabulary of 128 thousand takes 64 MiB.
 inline constexpr std::int64_t kLogitRows = 128;
 
 // Query heads that attend together: enough to read keys and values from memory much less often than

@@ -145,6 +145,12 @@ std::string known_families() {
   return names;
 }
 
+// That of BitNet b1.58 2B4T's tokenizer_config.json (formats.md, section 3.5).
+constexpr std::string_view kBitnetTemplate =
+    "{% for message in messages %}{{ message['role'] | capitalize + ': ' + message['content'] | "
+    "trim + '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif "
+    "%}";
+
 // ---- Rendering.
 
 void check_roles(std::span<const ChatMessage> messages) {
@@ -254,6 +260,7 @@ ChatTemplate recognise_chat_template(std::string_view jinja, const Tokenizer& to
   chat.source = jinja;
   chat.eos = text_of(tokenizer.eos());
   if (contains(text, "BITNETAssistant")) {
+    chat.source = kBitnetTemplate;
     chat.warning = "the chat template in " + origin +
                    " is not the one BitNet b1.58 2B4T was trained with ('Human: …BITNETAssistant: "
                    "'); that of its tokenizer_config.json is used ('User: …<|eot_id|>Assistant: ')";

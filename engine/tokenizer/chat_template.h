@@ -40,7 +40,7 @@ struct ChatTemplate {
   // Llama 3.1 and 3.2 tell the model this date. transformers puts the day's for 3.2, so that no two
   // days have the same prompts; here it is what the template says without a clock.
   std::string date = "26 Jul 2024";
-  std::string source;   // the template as the model has it
+  std::string source;   // the template that is rendered
   std::string warning;  // what a user should know, as a sentence; empty: nothing
 };
 

@@ -83,6 +83,9 @@ TEST_CASE("BitNet's conversations", "[chat]") {
       "+ eos_token }}{% endfor %}");
   CHECK(render(wrong, kQuestion, true) == "User: 1+1?<|eot_id|>Assistant: ");
   CHECK_THAT(wrong.warning, Contains("the chat template in here is not the one"));
+  // What is reported is what was rendered.
+  CHECK(chat.source == kBitnet);
+  CHECK(wrong.source == kBitnet);
 }
 
 TEST_CASE("Llama 3's conversations", "[chat]") {
