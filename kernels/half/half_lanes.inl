@@ -15,10 +15,12 @@ constexpr std::int64_t kBlockCols = kLanes >= 16 ? 512 : 256;
 constexpr std::int64_t kBlockTokens = 264;
 static_assert(kBlockTokens % kTile.tokens == 0 && kPanelVectors % kTile.vectors == 0);
 
-// Fewer tokens than this do not repay the conversion of the weights; fewer than that behind the
-// last whole tile are not worth a padded one.
-constexpr std::int64_t kManyTokens = 32;
-constexpr std::int64_t kPaddedTokens = (2 * kTile.tokens + 2) / 3;
+// Fewer tokens than this do not repay the conversion of the weights.
+constexpr std::int64_t kManyTokens = 24;
+
+// The tokens behind the last whole tile fill a third of one, two or all of it.
+constexpr int kThird = kTile.tokens / 3;
+static_assert(kTile.tokens % 3 == 0);
 
 // Where the outputs of a tile go: y at its first row and token; rows and tokens that exist.
 struct Outputs {
@@ -31,11 +33,27 @@ struct Outputs {
   bool last;   // chains end here
 };
 
+// What a tile asks for at every column: nothing, or `Rows` weights of a panel that come later.
+struct AskNothing {
+  void operator()(std::int64_t) const noexcept {}
+};
+template <class Type, int Rows>
+struct AskWeights {
+  const typename Type::Element* first;
+  void operator()(std::int64_t k) const noexcept {
+    const auto* at = reinterpret_cast<const char*>(first + k * kHalfPanelRows);
+#pragma GCC unroll 4
+    for (int i = 0; i < Rows * static_cast<int>(sizeof(*first)); i += 64) {
+      __builtin_prefetch(at + i, 0, 2);
+    }
+  }
+};
+
 // V vectors of rows against T tokens, V * T chains in flight. w: weight (r, k) at w[k * Stride +
 // r]; x: activation (t, k) at x[k * T + t] where interleaved, otherwise at x[t * x_stride + k].
-template <class Type, int V, int T, int Stride, bool Interleaved>
+template <class Type, int V, int T, int Stride, bool Interleaved, class Ask = AskNothing>
 void tile(const typename Type::Element* w, std::int64_t cols, const float* x, std::int64_t x_stride,
-          const Outputs& out) noexcept {
+          const Outputs& out, const Ask& ask = {}) noexcept {
   Vec acc[T][V];
 #pragma GCC unroll 12
   for (int t = 0; t < T; ++t) {
@@ -50,6 +68,7 @@ void tile(const typename Type::Element* w, std::int64_t cols, const float* x, st
     Vec weights[V];
 #pragma GCC unroll 16
     for (int v = 0; v < V; ++v) weights[v] = Type::load(w + k * Stride + v * kLanes);
+    ask(k);
 #pragma GCC unroll 12
     for (int t = 0; t < T; ++t) {
       const Vec b = fill(Interleaved ? x[k * T + t] : x[t * x_stride + k]);
@@ -69,17 +88,27 @@ void tile(const typename Type::Element* w, std::int64_t cols, const float* x, st
   }
 }
 
-// T tokens against a whole panel, V vectors of rows at a time.
+// How far ahead of its use a panel is asked for that only some tokens need: measured on Emerald
+// Rapids, where 8 KiB is better than 2 and 4.
+constexpr std::int64_t kAheadCols = 64;
+
+// T tokens against a whole panel, V vectors of rows at a time; the first of them read it from
+// memory.
 template <class Type, int V, int T>
 void panel_tile(const typename Type::Element* panel, std::int64_t cols, const float* x,
-                std::int64_t x_stride, Outputs out) noexcept {
+                std::int64_t x_stride, Outputs out, bool from_memory) noexcept {
   const std::int64_t rows = out.rows < kHalfPanelRows ? out.rows : kHalfPanelRows;
   for (std::int64_t r = 0; r < rows; r += V * kLanes, out.y += V * kLanes, out.rows -= V * kLanes) {
-    tile<Type, V, T, kHalfPanelRows, false>(panel + r, cols, x, x_stride, out);
+    if (from_memory && r == 0) {
+      const AskWeights<Type, kHalfPanelRows> ask{panel + kAheadCols * kHalfPanelRows};
+      tile<Type, V, T, kHalfPanelRows, false>(panel, cols, x, x_stride, out, ask);
+    } else {
+      tile<Type, V, T, kHalfPanelRows, false>(panel + r, cols, x, x_stride, out);
+    }
   }
 }
 
-// A few tokens: weights come straight from their panel, a tile of tokens at a time.
+// A few tokens: weights come straight from their panel, for some of them at a time.
 template <class Type>
 void gemm_few(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens,
               float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
@@ -90,20 +119,17 @@ void gemm_few(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::i
       const std::int64_t left = tokens - t;
       const float* xt = x + t * x_stride;
       const Outputs out{y + t * y_stride + row, y_stride, end - row, left, w.scale, true, true};
-      if (left >= kTile.tokens) {
-        panel_tile<Type, kTile.vectors, kTile.tokens>(panel, w.cols, xt, x_stride, out);
-        t += kTile.tokens;
-      } else if (left >= 6) {
-        panel_tile<Type, kTile6.vectors, 6>(panel, w.cols, xt, x_stride, out);
+      if (left >= 6) {
+        panel_tile<Type, kTile6.vectors, 6>(panel, w.cols, xt, x_stride, out, t == 0);
         t += 6;
       } else if (left >= 4) {
-        panel_tile<Type, kTile4.vectors, 4>(panel, w.cols, xt, x_stride, out);
+        panel_tile<Type, kTile4.vectors, 4>(panel, w.cols, xt, x_stride, out, t == 0);
         t += 4;
       } else if (left >= 2) {
-        panel_tile<Type, kTile2.vectors, 2>(panel, w.cols, xt, x_stride, out);
+        panel_tile<Type, kTile2.vectors, 2>(panel, w.cols, xt, x_stride, out, t == 0);
         t += 2;
       } else {
-        panel_tile<Type, kTile1.vectors, 1>(panel, w.cols, xt, x_stride, out);
+        panel_tile<Type, kTile1.vectors, 1>(panel, w.cols, xt, x_stride, out, t == 0);
         t += 1;
       }
     }
@@ -124,29 +150,50 @@ void expand(const typename Type::Element* panel, std::int64_t cols, float* out) 
   }
 }
 
-// Activations from (tokens, x_stride) to tiles of (cols, kTile.tokens); missing tokens are 0. The
-// inner loop writes along the tile, so that stores fill whole lines.
-void interleave(const float* x, std::int64_t x_stride, std::int64_t tokens, std::int64_t cols,
-                float* out) noexcept {
-  constexpr int kTokens = kTile.tokens;
-  for (std::int64_t t = 0; t < tokens; t += kTokens, x += kTokens * x_stride) {
-    if (tokens - t >= kTokens) {
-      for (std::int64_t k = 0; k < cols; ++k, out += kTokens) {
+// T neighbouring tokens as (cols, T); from the `tokens`th on they are 0. The inner loop writes
+// along the tile, so that stores fill whole lines.
+template <int T>
+void interleave_tile(const float* x, std::int64_t x_stride, std::int64_t tokens, std::int64_t cols,
+                     float* out) noexcept {
+  if (tokens >= T) {
+    for (std::int64_t k = 0; k < cols; ++k, out += T) {
 #pragma GCC unroll 12
-        for (int i = 0; i < kTokens; ++i) out[i] = x[i * x_stride + k];
-      }
-    } else {
-      for (std::int64_t k = 0; k < cols; ++k, out += kTokens) {
-        for (int i = 0; i < kTokens; ++i) out[i] = t + i < tokens ? x[i * x_stride + k] : 0.0f;
-      }
+      for (int i = 0; i < T; ++i) out[i] = x[i * x_stride + k];
+    }
+  } else {
+    for (std::int64_t k = 0; k < cols; ++k, out += T) {
+      for (int i = 0; i < T; ++i) out[i] = i < tokens ? x[i * x_stride + k] : 0.0f;
     }
   }
 }
 
-// The outputs of the next tile of tokens: they lie a row apart, where no prefetcher looks, and the
-// tile after this one begins by reading them.
+template <int T>
+struct Tokens {
+  static constexpr int kCount = T;
+};
+
+// f(Tokens<T>()): T tokens is the size of the tile that `left` tokens begin with.
+template <class F>
+void with_tile(std::int64_t left, F&& f) noexcept {
+  if (left > 2 * kThird) return f(Tokens<kTile.tokens>());
+  if (left > kThird) return f(Tokens<2 * kThird>());
+  f(Tokens<kThird>());
+}
+
+// Activations from (tokens, x_stride) to tiles one behind the other.
+void interleave(const float* x, std::int64_t x_stride, std::int64_t tokens, std::int64_t cols,
+                float* out) noexcept {
+  for (std::int64_t t = 0; t < tokens; t += kTile.tokens) {
+    with_tile(tokens - t, [&](auto count) {
+      interleave_tile<count.kCount>(x + t * x_stride, x_stride, tokens - t, cols, out + t * cols);
+    });
+  }
+}
+
+// The first outputs of a tile that comes next: they lie a row apart, where no prefetcher looks, and
+// the tile begins by reading them.
 void prefetch_outputs(const Outputs& out) noexcept {
-  for (std::int64_t t = kTile.tokens; t < 2 * kTile.tokens && t < out.tokens; ++t) {
+  for (std::int64_t t = 0; t < kTile.tokens && t < out.tokens; ++t) {
     for (std::int64_t r = 0; r < kTileRows && r < out.rows; r += 16) {
       __builtin_prefetch(out.y + t * out.y_stride + r, 1);
     }
@@ -160,16 +207,33 @@ void gemm_block(const HalfMatrix& w, const float* tiles, std::int64_t k, std::in
                 std::int64_t end) noexcept {
   alignas(64) float expanded[kBlockCols * kTileRows];
   const auto* packed = static_cast<const typename Type::Element*>(w.packed);
-  for (std::int64_t row = begin; row < end; row += kTileRows) {
+  const auto weights = [&](std::int64_t row, std::int64_t col) {
     const std::int64_t in_panel = row % kHalfPanelRows;
-    expand<Type>(packed + (row - in_panel) * w.cols + k * kHalfPanelRows + in_panel, cols,
-                 expanded);
+    return packed + (row - in_panel) * w.cols + col * kHalfPanelRows + in_panel;
+  };
+  const auto outputs = [&](std::int64_t row, std::int64_t t) {
+    return Outputs{y + t * y_stride + row, y_stride, end - row, tokens - t, w.scale, k == 0,
+                   k + cols == w.cols};
+  };
+  for (std::int64_t row = begin; row < end; row += kTileRows) {
+    expand<Type>(weights(row, k), cols, expanded);
+    const std::int64_t below = row + kTileRows;
+    // Asked for by the first tile of tokens: what the next rows begin with.
+    const auto* next = below < end ? weights(below, k) : weights(begin, k + cols);
+    const AskWeights<Type, kTileRows> ask{next};
     for (std::int64_t t = 0; t < tokens; t += kTile.tokens) {
-      const Outputs out{y + t * y_stride + row, y_stride, end - row, tokens - t, w.scale, k == 0,
-                        k + cols == w.cols};
-      prefetch_outputs(out);
-      tile<F32, kTile.vectors, kTile.tokens, kTileRows, true>(expanded, cols, tiles + t * cols, 0,
-                                                              out);
+      const Outputs out = outputs(row, t);
+      prefetch_outputs(t + kTile.tokens < tokens ? outputs(row, t + kTile.tokens)
+                                                 : outputs(below, 0));
+      with_tile(tokens - t, [&](auto count) {
+        constexpr int kCount = count.kCount;
+        const float* x = tiles + t * cols;
+        if (t == 0) {
+          tile<F32, kTile.vectors, kCount, kTileRows, true>(expanded, cols, x, 0, out, ask);
+        } else {
+          tile<F32, kTile.vectors, kCount, kTileRows, true>(expanded, cols, x, 0, out);
+        }
+      });
     }
   }
 }
@@ -192,15 +256,8 @@ void gemm_many(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::
 template <class Type>
 void gemm_of(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens,
              float* y, std::int64_t y_stride, std::int64_t begin, std::int64_t end) noexcept {
-  const std::int64_t rest = tokens % kTile.tokens;
-  const std::int64_t many = tokens < kTile.tokens  ? 0
-                            : rest < kPaddedTokens ? tokens - rest
-                                                   : tokens;
-  if (many > 0) gemm_many<Type>(w, x, x_stride, many, y, y_stride, begin, end);
-  if (many < tokens) {
-    gemm_few<Type>(w, x + many * x_stride, x_stride, tokens - many, y + many * y_stride, y_stride,
-                   begin, end);
-  }
+  const auto gemm = tokens < kManyTokens ? gemm_few<Type> : gemm_many<Type>;
+  gemm(w, x, x_stride, tokens, y, y_stride, begin, end);
 }
 
 void gemm(const HalfMatrix& w, const float* x, std::int64_t x_stride, std::int64_t tokens, float* y,

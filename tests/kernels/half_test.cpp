@@ -154,6 +154,7 @@ void check_everywhere(Problem& p, const std::vector<std::int64_t>& token_counts)
       INFO("range " << begin << " to " << end);
       CHECK(gemv_agrees(p, kernels, 1, begin, end));
       CHECK(gemm_agrees(p, kernels, 7, begin, end));
+      CHECK(gemm_agrees(p, kernels, 29, begin, end));
     }
   }
 }
@@ -165,7 +166,7 @@ TEST_CASE("Half kernels equal one correctly rounded chain per output on odd shap
     for (const std::int64_t r : rows) {
       for (const std::int64_t c : cols) {
         Problem p = make_problem(type, r, c);
-        check_everywhere(p, {1, 2, 3, 4, 5, 6, 7, 12, 13, 23, 25, 64});
+        check_everywhere(p, {1, 2, 3, 4, 5, 6, 7, 12, 13, 23, 24, 25, 27, 29, 32, 33, 64});
       }
     }
   }
