@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::string_view kGsm8kSource =
     "github.com/openai/grade-school-math, commit 3101c7d, grade_school_math/data";
+// Its checksums: tensorflow/datasets, url_checksums/hellaswag.txt.
+constexpr std::string_view kHellaswagSource = "github.com/rowanz/hellaswag, commit a29ff8e, data";
 constexpr std::string_view kPiqaSource =
     "github.com/ybisk/ybisk.github.io, commit 21edab4, piqa/data";
 constexpr std::string_view kPiqaLicence = "none stated by the source";
@@ -24,15 +26,22 @@ constexpr std::string_view kPiqaLicence = "none stated by the source";
 constexpr std::string_view kGsm8kUrl =
     "https://raw.githubusercontent.com/openai/grade-school-math/"
     "3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data/";
+constexpr std::string_view kHellaswagUrl =
+    "https://raw.githubusercontent.com/rowanz/hellaswag/"
+    "a29ff8e9a04bba4bd6588223785ce105328adc57/data/";
 constexpr std::string_view kPiqaUrl =
     "https://raw.githubusercontent.com/ybisk/ybisk.github.io/"
     "21edab439af693b961be2f069e8690a88d3b4e37/piqa/data/";
 
-constexpr std::array<PublishedFile, 4> kManifest = {{
+constexpr std::array<PublishedFile, 6> kManifest = {{
     {"gsm8k/test.jsonl", kGsm8kSource, kGsm8kUrl, "MIT",
      "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14", 1319},
     {"gsm8k/train.jsonl", kGsm8kSource, kGsm8kUrl, "MIT",
      "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465", 7473},
+    {"hellaswag/hellaswag_train.jsonl", kHellaswagSource, kHellaswagUrl, "MIT",
+     "dae5e69249868cb9fe4e23ff925c60b66169564cfb7072d793cd7356a2b69f8d", 39905},
+    {"hellaswag/hellaswag_val.jsonl", kHellaswagSource, kHellaswagUrl, "MIT",
+     "0aa3b88843990f3f10a97b9575c94d7b71fb2205240ba04ae4884d9e9c992588", 10042},
     {"piqa/valid-labels.lst", kPiqaSource, kPiqaUrl, kPiqaLicence,
      "b4192dc3a2a0363d9d60ccf79800cbbe2f32ebb17726efdde6970e0b8131bceb", 1838},
     {"piqa/valid.jsonl", kPiqaSource, kPiqaUrl, kPiqaLicence,

@@ -158,7 +158,10 @@ struct Session::Impl {
   template <class Deliver>
   void deliver_logits(std::span<const std::int64_t> some, Deliver&& deliver) {
     transformer.logits(some, ws);
-    for (std::size_t i = 0; i < some.size(); ++i) deliver_row(some[i], i, deliver);
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      check_logits(i);
+      deliver_row(some[i], i, deliver);
+    }
   }
 
   // deliver(row, token), the same.
@@ -198,11 +201,9 @@ struct Session::Impl {
     transformer.logits(some, ws);
     pool.parallel_items(std::ssize(some), [&](std::int64_t i) {
       const auto row = static_cast<std::size_t>(i);
-      const std::span<const float> logits = logits_at(row);
+      check_logits(row);
       // Where logits are not finite the sum means nothing, and deliver_row refuses it.
-      ws.finite[row] =
-          ws.finite[row] && model->table().vector.all_finite(logits.data(), std::ssize(logits));
-      if (ws.finite[row]) softmaxes[row] = softmax(logits, model->table().vector);
+      if (ws.finite[row]) softmaxes[row] = softmax(logits_at(row), model->table().vector);
     });
     for (std::size_t i = 0; i < some.size(); ++i) {
       const std::size_t first = at;
@@ -217,14 +218,19 @@ struct Session::Impl {
     }
   }
 
+  // ws.finite of row `at` of the logits says the logits too.
+  void check_logits(std::size_t at) {
+    const std::span<const float> logits = logits_at(at);
+    ws.finite[at] =
+        ws.finite[at] && model->table().vector.all_finite(logits.data(), std::ssize(logits));
+  }
+
+  // deliver(index, logits), unless the sequence cannot be trusted.
   template <class Deliver>
   void deliver_row(std::int64_t index, std::size_t at, Deliver&& deliver) {
     const Row& row = rows[static_cast<std::size_t>(index)];
-    const std::span<const float> logits = logits_at(at);
-    if (!ws.finite[at] || !model->table().vector.all_finite(logits.data(), std::ssize(logits))) {
-      fail(row);
-    }
-    if (!failed[static_cast<std::size_t>(row.sequence)]) deliver(index, logits);
+    if (!ws.finite[at]) fail(row);
+    if (!failed[static_cast<std::size_t>(row.sequence)]) deliver(index, logits_at(at));
   }
 
   void fail(const Row& row) { failed[static_cast<std::size_t>(row.sequence)] = true; }
