@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::string_view kGsm8kSource =
     "github.com/openai/grade-school-math, commit 3101c7d, grade_school_math/data";
-// Its checksums: tensorflow/datasets, url_checksums/hellaswag.txt.
+// Its checksums: tensorflow/datasets, url_checksums/hellaswag.txt. Its rows: the published sizes of
+// its splits.
 constexpr std::string_view kHellaswagSource = "github.com/rowanz/hellaswag, commit a29ff8e, data";
 constexpr std::string_view kPiqaSource =
     "github.com/ybisk/ybisk.github.io, commit 21edab4, piqa/data";

@@ -218,7 +218,7 @@ struct Session::Impl {
     }
   }
 
-  // ws.finite of row `at` of the logits says the logits too.
+  // ws.finite[at] says henceforth whether row `at` of the logits is finite too.
   void check_logits(std::size_t at) {
     const std::span<const float> logits = logits_at(at);
     ws.finite[at] =

@@ -3,7 +3,8 @@
 //   Vec, kLanes        a vector of binary32 and its width
 //   fill, fma, mul, load, load_rows, store, store_rows   (the last lanes of "_rows" may not exist)
 //   F16, Bf16, F32     Element and load(const Element*), of aligned weights as binary32
-//   kTile, kTile6, kTile4, kTile2, kTile1   the register tiles, for kTile.tokens, 6, 4, 2, 1 tokens
+//   kTile, kTile6, kTile4, kTile2, kTile1   the register tiles, for kTile.tokens (or a third or two
+//                                           thirds of them), 6, 4, 2, 1 tokens
 
 constexpr int kPanelVectors = kHalfPanelRows / kLanes;
 
@@ -88,8 +89,8 @@ void tile(const typename Type::Element* w, std::int64_t cols, const float* x, st
   }
 }
 
-// How far ahead of its use a panel is asked for that only some tokens need: measured on Emerald
-// Rapids, where 8 KiB is better than 2 and 4.
+// How far ahead of its use a panel is asked for that only some tokens need: 8 KiB of F16 (figures
+// in kernels/README.md).
 constexpr std::int64_t kAheadCols = 64;
 
 // T tokens against a whole panel, V vectors of rows at a time; the first of them read it from

@@ -84,6 +84,34 @@ TEST_CASE("logits that are not finite fail the run, not the input", "[session]")
   CHECK_THROWS_AS(session.decode(1), engine::RunError);
 }
 
+TEST_CASE("a head that is not finite fails every way to its logits", "[session]") {
+  const TemporaryFolder folder;
+  TinyModel tiny;
+  tiny.architecture = "llama";  // with a head of its own: what the head reads is finite
+  TinyHooks hooks;
+  hooks.spoil = [](const std::string& name, std::vector<std::byte>& bytes) {
+    const std::uint16_t nan = 0x7e00;
+    if (name == "output.weight") std::memcpy(bytes.data() + 7 * sizeof nan, &nan, sizeof nan);
+  };
+  write_tiny(folder / "m.gguf", tiny, hooks);
+  engine::ThreadPool pool{{.threads = 2, .spin_us = 20}};
+  const auto model = engine::Model::load((folder / "m.gguf").string(),
+                                         kernels::select_table(kernels::detect_cpu()), pool);
+  engine::Session session(model, pool, {.context = 4});
+  const std::vector<int> tokens = {1, 2};
+  const std::vector<engine::StepRow> rows = {{0, 1}};
+  const auto no_logits = [](std::int64_t, std::span<const float>) { FAIL("logits"); };
+  CHECK_THROWS_AS(session.prefill(tokens), engine::RunError);
+  CHECK_THROWS_AS(session.prefill_all(tokens, no_logits), engine::RunError);
+  CHECK_THROWS_AS(session.step(rows, no_logits), engine::RunError);
+  CHECK_THROWS_AS(session.decode_greedy(1), engine::RunError);
+  CHECK_THROWS_AS(session.step_greedy(rows, [](std::int64_t, int) { FAIL("a token"); }),
+                  engine::RunError);
+  CHECK_THROWS_AS(session.step_scores(rows, std::vector<engine::StepTarget>{{0, 1}},
+                                      [](std::int64_t, double, bool) { FAIL("a score"); }),
+                  engine::RunError);
+}
+
 TEST_CASE("a step refuses what it cannot evaluate and changes nothing", "[session]") {
   TinySession t;
   engine::Session session(t.model, t.pool, {.context = 8, .ubatch = 4, .sequences = 3});
