@@ -43,14 +43,16 @@ class Eval(TernTest):
         rows = [{"question": q, "answer": a} for q, a in PROBLEMS]
         self.write_lines("datasets/gsm8k/test.jsonl", rows)
         self.write_lines("datasets/gsm8k/train.jsonl", rows[::-1])
-        self.write_lines("datasets/piqa/valid.jsonl",
-                         [{"goal": g, "sol1": a, "sol2": b} for g, a, b, _ in GOALS])
-        with open(self.path("datasets/piqa/valid-labels.lst"), "w", encoding="utf-8") as file:
-            file.writelines(f"{label}\n" for _, _, _, label in GOALS)
+        self.write_piqa(GOALS)
         self.tokenizer = self.path("tokenizer.json")
         with open(self.tokenizer, "w", encoding="utf-8") as file:
             json.dump(self.padded_tokenizer(), file)
         self.model = ["-m", "synth:tiny", "--tokenizer", self.tokenizer]
+
+    def write_piqa(self, goals):
+        self.write_lines("datasets/piqa/valid.jsonl", [{"goal": g, "sol1": a, "sol2": b} for g, a, b, _ in goals])
+        with open(self.path("datasets/piqa/valid-labels.lst"), "w", encoding="utf-8") as file:
+            file.writelines(f"{label}\n" for _, _, _, label in goals)
 
     @staticmethod
     def padded_tokenizer():
